@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Staging of owned prefixes and policies. Both are sorted lists, loaded on first touch, each entry
+ * with its value before and after.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "penstock/wire.h"
+#include "store/internal.h"
+
+static int set_load(struct txn *t, struct entry_set *set, enum store_map map, struct error *err)
+{
+	struct entry *list;
+	size_t i;
+	int r;
+
+	if (set->loaded)
+		return 0;
+	r = entry_load(t->st, map, &list, &set->n);
+	if (r)
+		return error_system(err, -r, "cannot read %s: %s", map_specs[map].name,
+				    strerror(-r));
+	set->cap = set->n + 64;
+	set->e = malloc(set->cap * sizeof(*set->e));
+	for (i = 0; set->e && i < set->n; i++)
+		set->e[i] = (struct entry_edit){ list[i].p, list[i].value, list[i].value };
+	free(list);
+	if (!set->e)
+		return error_system(err, ENOMEM, "out of memory");
+	set->loaded = true;
+	return 0;
+}
+
+/* First entry not before p; the list is sorted. */
+static size_t set_at(const struct entry_set *set, struct prefix p)
+{
+	size_t lo = 0, hi = set->n, mid;
+
+	while (lo < hi) {
+		mid = (lo + hi) / 2;
+		if (prefix_cmp(set->e[mid].p, p) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static struct entry_edit *set_find(const struct entry_set *set, struct prefix p)
+{
+	size_t i = set_at(set, p);
+
+	return i < set->n && !prefix_cmp(set->e[i].p, p) ? &set->e[i] : NULL;
+}
+
+static int set_put(struct entry_set *set, struct prefix p, uint32_t value)
+{
+	struct entry_edit *e = set_find(set, p);
+	size_t i;
+
+	if (e) {
+		e->new = value;
+		return 0;
+	}
+	if (set->n == set->cap) {
+		e = realloc(set->e, set->cap * 2 * sizeof(*e));
+		if (!e)
+			return -ENOMEM;
+		set->e = e;
+		set->cap *= 2;
+	}
+	i = set_at(set, p);
+	memmove(&set->e[i + 1], &set->e[i], (set->n - i) * sizeof(*set->e));
+	set->e[i] = (struct entry_edit){ p, GROUP_NONE, value };
+	set->n++;
+	return 0;
+}
+
+static size_t set_count(const struct entry_set *set)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < set->n; i++)
+		n += set->e[i].new != GROUP_NONE;
+	return n;
+}
+
+/*
+ * Rule 10 on the staged prefixes: is all of p owned? The list is sorted by address, so one pass
+ * over its part that touches p sees whether the covered ground has a gap.
+ */
+static bool set_fills(const struct entry_set *set, struct prefix p)
+{
+	uint64_t want = p.addr, end = (uint64_t)p.addr + (1ull << (32 - p.len)), top;
+	struct prefix c = p;
+	struct entry_edit *e;
+	size_t i;
+
+	for (;; c.addr &= prefix_mask(c.len)) {
+		e = set_find(set, c);
+		if (e && e->new != GROUP_NONE)
+			return true;
+		if (!c.len)
+			break;
+		c.len--;
+	}
+	for (i = set_at(set, p); i < set->n && set->e[i].p.addr < end; i++) {
+		if (set->e[i].new == GROUP_NONE)
+			continue;
+		if (set->e[i].p.addr > want)
+			return false;
+		top = (uint64_t)set->e[i].p.addr + (1ull << (32 - set->e[i].p.len));
+		if (top > want)
+			want = top;
+	}
+	return want >= end;
+}
+
+/* The staged prefix that holds this address, if any. */
+static bool set_owner(const struct entry_set *set, uint32_t addr, struct prefix *owner)
+{
+	struct prefix c = { .addr = addr, .len = 32 };
+	struct entry_edit *e;
+	int len;
+
+	for (len = 32; len >= 0; len--) {
+		c.len = (uint8_t)len;
+		c.addr = addr & prefix_mask(c.len);
+		e = set_find(set, c);
+		if (e && e->new != GROUP_NONE) {
+			*owner = c;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * An endpoint inside a prefix that is steered would be reached through its own tunnel. Checked
+ * from both sides: when a prefix is added, and when a tunnel is.
+ */
+static int endpoint_check(const struct ps_tunnel *tun, struct prefix p, struct error *err)
+{
+	char a[ADDR_STRLEN], b[PREFIX_STRLEN];
+	const __be32 ends[2] = { tun->remote_be, tun->local_be };
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (prefix_has_addr(p, PS_BE32(ends[i])))
+			return error_usage(err, ELOOP,
+					   "tunnel \"%s\": its %s address %s lies in prefix %s: "
+					   "the tunnel would be reached through itself",
+					   tun->name, i ? "local" : "remote",
+					   addr_str(PS_BE32(ends[i]), a), prefix_str(p, b));
+	return 0;
+}
+
+int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err)
+{
+	struct prefix owner;
+	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+
+	if (r)
+		return r;
+	if (set_owner(&t->prefix, PS_BE32(tun->remote_be), &owner) ||
+	    set_owner(&t->prefix, PS_BE32(tun->local_be), &owner))
+		return endpoint_check(tun, owner, err);
+	return 0;
+}
+
+int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err)
+{
+	int r;
+
+	/* Without staged changes the FIB answers, and a million routes stay cheap. */
+	*owned = !t->prefix.loaded && stride_filled(&t->st->stride, PS_T_OWNED, p);
+	if (*owned)
+		return 0;
+	r = set_load(t, &t->prefix, MAP_PREFIX, err);
+	*owned = !r && set_fills(&t->prefix, p);
+	return r;
+}
+
+int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	uint32_t i;
+	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->prefix, p);
+	if (e && e->new != GROUP_NONE)
+		return error_usage(err, EEXIST, "prefix %s exists already, in account \"%s\"",
+				   prefix_str(p, buf), t->account[e->new].name);
+	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels; i++) {
+		if (t->tunnel[i].state != PS_STATE_USED)
+			continue;
+		r = endpoint_check(&t->tunnel[i], p, err);
+		if (r)
+			return r;
+	}
+	if (set_count(&t->prefix) >= map_entries(t->st->meta, MAP_PREFIX))
+		return error_usage(err, ENOSPC,
+				   "prefix %s: all %u prefixes are in use; unload and load with a "
+				   "larger max-prefixes",
+				   prefix_str(p, buf), map_entries(t->st->meta, MAP_PREFIX));
+	if (set_put(&t->prefix, p, account))
+		return error_system(err, ENOMEM, "out of memory");
+	txn_name_ref(t, &t->account[account]);
+	t->plumb = true;
+	return 0;
+}
+
+int txn_policy_add(struct txn *t, struct prefix p, uint16_t table, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	int r = set_load(t, &t->policy, MAP_POLICY, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->policy, p);
+	if (e && e->new != GROUP_NONE)
+		return error_usage(err, EEXIST, "policy from %s exists already, table \"%s\"",
+				   prefix_str(p, buf), t->table[e->new].name);
+	if (set_count(&t->policy) >= map_entries(t->st->meta, MAP_POLICY))
+		return error_usage(err, ENOSPC, "policy from %s: all %u policies are in use",
+				   prefix_str(p, buf), map_entries(t->st->meta, MAP_POLICY));
+	if (set_put(&t->policy, p, table))
+		return error_system(err, ENOMEM, "out of memory");
+	txn_table_ref(t, table);
+	t->plumb = true;
+	t->changed = true;
+	return 0;
+}
+
+int txn_policy_del(struct txn *t, struct prefix p, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	int r = set_load(t, &t->policy, MAP_POLICY, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->policy, p);
+	if (!e || e->new == GROUP_NONE)
+		return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
+	txn_table_unref(t, (uint16_t)e->new);
+	e->new = GROUP_NONE;
+	t->plumb = true;
+	t->changed = true;
+	return 0;
+}
+
+static bool still_routed(struct txn *t, const struct prefix *p, const struct ps_prefix_key *k,
+			 uint32_t group, struct prefix *found)
+{
+	struct prefix q = { .addr = PS_BE32(k->addr_be), .len = k->len };
+	const struct ps_candidate *c;
+	unsigned int n;
+
+	if (k->table != PS_T_MAIN || group == GROUP_NONE || !prefix_overlaps(*p, q))
+		return false;
+	c = txn_group_list(t, group, &n);
+	if (c[0].origin == PS_ORIGIN_INTERFACE || set_fills(&t->prefix, q))
+		return false;
+	*found = q;
+	return true;
+}
+
+/* Is there a route of `main` that would lie outside all owned prefixes without p? */
+static int orphan_check(struct txn *t, struct prefix p, struct prefix *found)
+{
+	struct entry *list;
+	size_t n, i;
+	int r = 0;
+
+	/* Edits first: they overrule the map. */
+	for (i = 0; i < t->edits; i++)
+		if (still_routed(t, &p, &t->edit[i].key, t->edit[i].new, found))
+			return -EBUSY;
+	if (!stride_any(&t->st->stride, PS_T_MAIN, p))
+		return 0;
+	r = entry_load(t->st, MAP_ROUTE, &list, &n);
+	for (i = 0; !r && i < n; i++) {
+		struct ps_prefix_key k = entry_key(list[i].table, list[i].p);
+		struct edit *e;
+
+		if (!still_routed(t, &p, &k, list[i].value, found))
+			continue;
+		e = txn_edit(t, list[i].table, list[i].p);
+		if (!e || e->new != GROUP_NONE)
+			r = e ? -EBUSY : -ENOMEM;
+	}
+	free(list);
+	return r;
+}
+
+int txn_prefix_del(struct txn *t, struct prefix p, struct error *err)
+{
+	char buf[PREFIX_STRLEN], route[PREFIX_STRLEN];
+	struct prefix found = { 0, 0 };
+	struct entry_edit *e;
+	uint32_t account;
+	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->prefix, p);
+	if (!e || e->new == GROUP_NONE)
+		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
+	account = e->new;
+	e->new = GROUP_NONE;
+	r = orphan_check(t, p, &found);
+	if (r) {
+		set_find(&t->prefix, p)->new = account;
+		if (r != -EBUSY)
+			return error_system(err, -r, "cannot read routes: %s", strerror(-r));
+		return error_usage(err, EBUSY, "prefix %s still has routes: delete route %s first",
+				   prefix_str(p, buf), prefix_str(found, route));
+	}
+	txn_name_unref(t, &t->account[account]);
+	t->plumb = true;
+	return 0;
+}
