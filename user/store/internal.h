@@ -78,6 +78,7 @@ struct edit { /* one exact prefix of ps_route: its group before and after */
 struct entry_set { /* ps_prefix or ps_policy, whole, with the staged changes */
 	bool loaded;
 	size_t n, cap;
+	size_t live; /* entries after the commit */
 	struct entry_edit {
 		struct prefix p;
 		uint32_t old, new; /* GROUP_NONE: absent */

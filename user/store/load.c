@@ -243,6 +243,21 @@ static int pin_maps(const struct store *st, const char *dir, struct error *err)
 /* --- penstock0
  * ------------------------------------------------------------------------------------ */
 
+/* Is penstock0 the device that the instance made? The inode of a namespace may be used again. */
+static bool has_device(const struct store *st)
+{
+	struct nl_link link;
+	struct nl *nl;
+	bool has;
+
+	if (nl_open(&nl))
+		return false;
+	has = !nl_link_get(nl, STORE_DEVICE, 0, &link) &&
+	      (uint32_t)link.ifindex == st->node->ifindex;
+	nl_close(nl);
+	return has;
+}
+
 /* Name of the instance that lives in this network namespace; false if there is none. */
 static bool instance_here(char *name, size_t len)
 {
@@ -254,7 +269,7 @@ static bool instance_here(char *name, size_t len)
 
 	for (i = 0; i < n; i++) {
 		if (!found && !store_open(&st, list[i], false, &ignored)) {
-			found = st->meta->netns == netns_inode();
+			found = st->meta->netns == netns_inode() && has_device(st);
 			snprintf(name, len, "%s", list[i]);
 			store_close(st);
 		}

@@ -22,6 +22,7 @@ static int set_load(struct txn *t, struct entry_set *set, enum store_map map, st
 	if (r)
 		return error_system(err, -r, "cannot read %s: %s", map_specs[map].name,
 				    strerror(-r));
+	set->live = set->n;
 	set->cap = set->n + 64;
 	set->e = malloc(set->cap * sizeof(*set->e));
 	for (i = 0; set->e && i < set->n; i++)
@@ -61,6 +62,7 @@ static int set_put(struct entry_set *set, struct prefix p, uint32_t value)
 	size_t i;
 
 	if (e) {
+		set->live += e->new == GROUP_NONE;
 		e->new = value;
 		return 0;
 	}
@@ -75,16 +77,8 @@ static int set_put(struct entry_set *set, struct prefix p, uint32_t value)
 	memmove(&set->e[i + 1], &set->e[i], (set->n - i) * sizeof(*set->e));
 	set->e[i] = (struct entry_edit){ p, GROUP_NONE, value };
 	set->n++;
+	set->live++;
 	return 0;
-}
-
-static size_t set_count(const struct entry_set *set)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < set->n; i++)
-		n += set->e[i].new != GROUP_NONE;
-	return n;
 }
 
 /*
@@ -203,7 +197,7 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 		if (r)
 			return r;
 	}
-	if (set_count(&t->prefix) >= map_entries(t->st->meta, MAP_PREFIX))
+	if (t->prefix.live >= map_entries(t->st->meta, MAP_PREFIX))
 		return error_usage(err, ENOSPC,
 				   "prefix %s: all %u prefixes are in use; unload and load with a "
 				   "larger max-prefixes",
@@ -227,7 +221,7 @@ int txn_policy_add(struct txn *t, struct prefix p, uint16_t table, struct error 
 	if (e && e->new != GROUP_NONE)
 		return error_usage(err, EEXIST, "policy from %s exists already, table \"%s\"",
 				   prefix_str(p, buf), t->table[e->new].name);
-	if (set_count(&t->policy) >= map_entries(t->st->meta, MAP_POLICY))
+	if (t->policy.live >= map_entries(t->st->meta, MAP_POLICY))
 		return error_usage(err, ENOSPC, "policy from %s: all %u policies are in use",
 				   prefix_str(p, buf), map_entries(t->st->meta, MAP_POLICY));
 	if (set_put(&t->policy, p, table))
@@ -251,6 +245,7 @@ int txn_policy_del(struct txn *t, struct prefix p, struct error *err)
 		return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
 	txn_table_unref(t, (uint16_t)e->new);
 	e->new = GROUP_NONE;
+	t->policy.live--;
 	t->plumb = true;
 	t->changed = true;
 	return 0;
@@ -323,6 +318,7 @@ int txn_prefix_del(struct txn *t, struct prefix p, struct error *err)
 		return error_usage(err, EBUSY, "prefix %s still has routes: delete route %s first",
 				   prefix_str(p, buf), prefix_str(found, route));
 	}
+	t->prefix.live--;
 	txn_name_unref(t, &t->account[account]);
 	t->plumb = true;
 	return 0;

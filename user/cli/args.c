@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Words of a command: a cursor over them, and keywords with values by tables. A keyword's row says
+ * how its value is read, within which limits, and where it goes; so the limits stand in one place
+ * for the check, the message and the completion.
+ *
+ * Objects, verbs, keywords and choices may be abbreviated while that is unique. Names never are.
+ * Nothing is allocated: a batch of a million lines passes through here.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "core/region.h"
+
+#define WORDS_MAX 32
+
+const char *arg_peek(const struct args *a)
+{
+	return a->at < a->n ? a->word[a->at] : NULL;
+}
+
+const char *arg_need(struct cli *c, const char *expected)
+{
+	struct args *a = &c->args;
+
+	if (a->at < a->n)
+		return a->word[a->at++];
+	cli_usage(c, "after \"%.64s\": expected %s", a->at ? a->word[a->at - 1] : "", expected);
+	return NULL;
+}
+
+int arg_end(struct cli *c)
+{
+	const char *word = arg_peek(&c->args);
+
+	if (!word)
+		return 0;
+	if (word[0] == '-')
+		return cli_usage(c, "unexpected \"%.64s\": options stand before the object", word);
+	return cli_usage(c, "unexpected \"%.64s\" at the end", word);
+}
+
+int arg_prefix(struct cli *c, struct prefix *p)
+{
+	const char *word = arg_need(c, "a prefix, such as 192.0.2.0/24");
+	char why[256];
+
+	if (!word)
+		return -EINVAL;
+	return prefix_parse(word, p, why, sizeof(why)) ? cli_usage(c, "%s", why) : 0;
+}
+
+/* "a, b, c" of the words that begin with `head`. */
+static const char *join(char *buf, size_t len, const char *const *list, int n, const char *head)
+{
+	size_t at = 0, skip = strlen(head);
+	int i;
+
+	buf[0] = '\0';
+	for (i = 0; i < n; i++) {
+		if (strncmp(list[i], head, skip))
+			continue;
+		at += (size_t)snprintf(buf + at, len - at, "%s%s", at ? ", " : "", list[i]);
+		if (at >= len)
+			break;
+	}
+	return buf;
+}
+
+int word_match(struct cli *c, const char *what, const char *word, const char *const *list, int n)
+{
+	size_t len = strlen(word);
+	int i, found = -1, hits = 0;
+	char names[384];
+
+	for (i = 0; i < n; i++) {
+		if (list[i][0] != word[0] || strncmp(list[i], word, len))
+			continue;
+		if (!list[i][len])
+			return i;
+		found = i;
+		hits++;
+	}
+	if (hits == 1)
+		return found;
+	if (hits)
+		return cli_usage(c, "%s%s\"%.64s\" is ambiguous: %s", what ? what : "",
+				 what ? " " : "", word, join(names, sizeof(names), list, n, word));
+	return cli_usage(c, "%s%s\"%.64s\": expected %s%s", what ? what : "", what ? " " : "", word,
+			 n > 1 ? "one of " : "", join(names, sizeof(names), list, n, ""));
+}
+
+/* Digits of a base, no sign, no blanks; nothing above 2^32 - 1. */
+static bool digits(const char *s, unsigned int base, uint64_t *v)
+{
+	*v = 0;
+	if (!*s)
+		return false;
+	for (; *s; s++) {
+		unsigned int d;
+
+		if (*s >= '0' && *s <= '9')
+			d = (unsigned int)(*s - '0');
+		else if (base == 16 && isxdigit((unsigned char)*s))
+			d = (unsigned int)(tolower((unsigned char)*s) - 'a') + 10;
+		else
+			return false;
+		*v = *v * base + d;
+		if (*v > UINT32_MAX)
+			return false;
+	}
+	return true;
+}
+
+int parse_number(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	bool hex = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
+	bool octal = value[0] == '0' && value[1] && !hex;
+	uint64_t v;
+
+	/* 010 is eight to some and ten to others. */
+	if (octal || !digits(hex ? value + 2 : value, hex ? 16 : 10, &v) || v < k->min ||
+	    v > k->max)
+		return cli_usage(c, "%s \"%.64s\": expected a number from %u to %u%s", k->word,
+				 value, k->min, k->max, k->none ? ", or none" : "");
+	*(uint32_t *)at = (uint32_t)v;
+	return 0;
+}
+
+int parse_choice(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	int n = 0, i;
+
+	while (k->choice[n])
+		n++;
+	i = word_match(c, k->word, value, k->choice, n);
+	if (i < 0)
+		return i;
+	*(uint32_t *)at = (uint32_t)i;
+	return 0;
+}
+
+int name_check(struct cli *c, const char *what, const char *word, enum name_kind kind)
+{
+	static const char *const reserved[] = { "main", "drop", "underlay", "default" };
+	size_t n =
+		strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+	size_t i;
+
+	if (!n || n >= PS_NAME_LEN || word[n] || word[0] == '-')
+		return cli_usage(c,
+				 "%s \"%.64s\": expected a name of 1 to 15 letters, digits, "
+				 "_ . or -, not beginning with -",
+				 what, word);
+	for (i = 0; i < sizeof(reserved) / sizeof(*reserved); i++) {
+		if (strcmp(word, reserved[i]) || (kind == NAME_ACCOUNT && i == 3) ||
+		    (kind == NAME_TABLE_OR_MAIN && i == 0))
+			continue;
+		return cli_usage(c,
+				 "%s \"%s\": expected another name, this one has a meaning of "
+				 "its own",
+				 what, word);
+	}
+	return 0;
+}
+
+int parse_name(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	*(const char **)at = value;
+	return name_check(c, k->word, value, (enum name_kind)k->min);
+}
+
+int parse_word(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	(void)c;
+	(void)k;
+	*(const char **)at = value;
+	return 0;
+}
+
+int parse_addr(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	uint32_t addr, top;
+	char why[256];
+
+	if (addr_parse(value, &addr, why, sizeof(why)))
+		return cli_usage(c, "%s %s", k->word, why);
+	top = addr >> 24;
+	if (!top || top == 127 || top >= 224)
+		return cli_usage(c, "%s \"%s\": expected a unicast address of a host", k->word,
+				 value);
+	*(uint32_t *)at = addr;
+	return 0;
+}
+
+int parse_ifaddr(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	struct iface_addr *a = at;
+	char why[256];
+	uint32_t peer;
+
+	if (ifaddr_parse(value, &a->addr, &a->len, &peer, why, sizeof(why)))
+		return cli_usage(c, "%s %s", k->word, why);
+	return 0;
+}
+
+int parse_prefix(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	char why[256];
+
+	(void)k;
+	return prefix_parse(value, at, why, sizeof(why)) ? cli_usage(c, "%s", why) : 0;
+}
+
+int parse_region(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	char all[REGION_SET_STRLEN];
+	uint32_t bit = region_parse(value);
+
+	if (!bit)
+		return cli_usage(c, "%s \"%.64s\": expected one of %s%s", k->word, value,
+				 region_set_str((1u << REGION_COUNT) - 1, all),
+				 k->none ? ", or none" : "");
+	*(uint32_t *)at = bit;
+	return 0;
+}
+
+static int keyword_value(struct cli *c, const struct keyword *k, int i, void *out,
+			 struct given *given)
+{
+	const char *value = arg_need(c, k->expected);
+
+	if (!value)
+		return -EINVAL;
+	if (k->none && !strcmp(value, "none")) {
+		given->none |= 1u << i;
+		return 0;
+	}
+	return k->parse(c, k, value, (char *)out + k->offset);
+}
+
+int keywords_parse(struct cli *c, const struct keyword *table, void *out, struct given *given)
+{
+	const char *words[WORDS_MAX], *word;
+	int n = 0, i;
+
+	memset(given, 0, sizeof(*given));
+	for (; table[n].word; n++)
+		words[n] = table[n].word;
+	while ((word = arg_peek(&c->args))) {
+		c->args.at++;
+		i = word_match(c, NULL, word, words, n);
+		if (i < 0)
+			return i;
+		if (given->set & (1u << i))
+			return cli_usage(c, "\"%s\" given twice", words[i]);
+		given->set |= 1u << i;
+		i = keyword_value(c, &table[i], i, out, given);
+		if (i)
+			return i;
+	}
+	for (i = 0; i < n; i++)
+		if (table[i].required && !(given->set & (1u << i)))
+			return cli_usage(c, "\"%s\" is missing: expected %s", words[i],
+					 table[i].expected);
+	return 0;
+}
