@@ -49,7 +49,7 @@ static __always_inline int nexthop_ask(CTX *ctx, const struct pkt *p, struct ps_
 static __always_inline int forward(CTX *ctx, const struct pkt *p)
 {
 	__u64 now = bpf_jiffies64();
-	__u32 i = ps_mix_final(p->ip->daddr) % PS_NEXTHOP_ENTRIES;
+	__u32 i = (p->ip->daddr * 0x9e3779b1u >> 16) % PS_NEXTHOP_ENTRIES;
 	struct ps_nexthop *n = bpf_map_lookup_elem(&ps_nexthop, &i);
 	struct ethhdr *eth = ctx_data(ctx);
 	int r = forward_check(p, 0xffff);
