@@ -35,7 +35,7 @@ VERSION := $(shell cat VERSION 2>/dev/null || echo 0)
 
 # clang -target bpf does not look in the multiarch directory, where asm/types.h lies.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Wshadow \
+BPF_CFLAGS := -g -O2 -fno-strict-aliasing -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Wshadow \
 	-Wno-unused-function -Iinclude -Ibpf -idirafter /usr/include/$(MULTIARCH)
 
 WARN := -Wall -Wextra -Wshadow -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
@@ -44,7 +44,7 @@ LIBS_STORE := libbpf libelf zlib libmnl
 LIBS_CLI := jansson smartcols
 PKGS := $(LIBS_STORE) $(LIBS_CLI)
 CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu11 $(WARN) -Iinclude -Iuser -I$(B) -D_GNU_SOURCE \
+ALL_CFLAGS := -std=gnu11 -fno-strict-aliasing $(WARN) -Iinclude -Iuser -I$(B) -D_GNU_SOURCE \
 	-DPENSTOCK_VERSION='"$(VERSION)"' $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null) $(CFLAGS)
 LDLIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 ifneq ($(SAN),)

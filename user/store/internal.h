@@ -118,7 +118,7 @@ void txn_table_unref(struct txn *t, uint16_t table);
 void txn_reclaim(struct txn *t);
 
 /* txn_prefix.c */
-/* Refuses a tunnel with an endpoint in an owned prefix: it would be reached through itself. */
+/* Refuses a tunnel whose endpoints or interface subnet conflict with an owned prefix. */
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err);
 /* Rule 10 on the staged prefixes: is all of p owned? */
 int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err);

@@ -112,34 +112,23 @@ static bool set_fills(const struct entry_set *set, struct prefix p)
 	return want >= end;
 }
 
-/* The staged prefix that holds this address, if any. */
-static bool set_owner(const struct entry_set *set, uint32_t addr, struct prefix *owner)
-{
-	struct prefix c = { .addr = addr, .len = 32 };
-	struct entry_edit *e;
-	int len;
-
-	for (len = 32; len >= 0; len--) {
-		c.len = (uint8_t)len;
-		c.addr = addr & prefix_mask(c.len);
-		e = set_find(set, c);
-		if (e && e->new != GROUP_NONE) {
-			*owner = c;
-			return true;
-		}
-	}
-	return false;
-}
-
 /*
- * An endpoint inside a prefix that is steered would be reached through its own tunnel. Checked
- * from both sides: when a prefix is added, and when a tunnel is.
+ * An endpoint inside a prefix that is steered would be reached through its own tunnel, and a prefix
+ * inside an interface subnet is not the customer's. Checked from both sides: when a prefix is
+ * added, and when a tunnel is.
  */
 static int endpoint_check(const struct ps_tunnel *tun, struct prefix p, struct error *err)
 {
 	char a[ADDR_STRLEN], b[PREFIX_STRLEN];
 	const __be32 ends[2] = { tun->remote_be, tun->local_be };
+	struct prefix subnet = { .len = tun->addr_len };
 	int i;
+
+	subnet.addr = PS_BE32(tun->addr_be) & prefix_mask(subnet.len);
+	if ((tun->flags & PS_TUNNEL_F_ADDRESS) && prefix_covers(subnet, p))
+		return error_usage(err, EEXIST,
+				   "tunnel \"%s\": prefix %s lies in its interface subnet",
+				   tun->name, prefix_str(p, b));
 
 	for (i = 0; i < 2; i++)
 		if (prefix_has_addr(p, PS_BE32(ends[i])))
@@ -153,15 +142,13 @@ static int endpoint_check(const struct ps_tunnel *tun, struct prefix p, struct e
 
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err)
 {
-	struct prefix owner;
 	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+	size_t i;
 
-	if (r)
-		return r;
-	if (set_owner(&t->prefix, PS_BE32(tun->remote_be), &owner) ||
-	    set_owner(&t->prefix, PS_BE32(tun->local_be), &owner))
-		return endpoint_check(tun, owner, err);
-	return 0;
+	for (i = 0; !r && i < t->prefix.n; i++)
+		if (t->prefix.e[i].new != GROUP_NONE)
+			r = endpoint_check(tun, t->prefix.e[i].p, err);
+	return r;
 }
 
 int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err)
@@ -267,6 +254,17 @@ static bool still_routed(struct txn *t, const struct prefix *p, const struct ps_
 	return true;
 }
 
+/* Routes that are invisible here (rule 2) have no leaf, so the FIB knows nothing of them. */
+static bool invisible_routes(const struct txn *t)
+{
+	uint32_t g;
+
+	for (g = 0; g < t->st->meta->max_groups; g++)
+		if (t->st->group[g].state == PS_STATE_USED && !t->st->group[g].visible)
+			return true;
+	return false;
+}
+
 /* Is there a route of `main` that would lie outside all owned prefixes without p? */
 static int orphan_check(struct txn *t, struct prefix p, struct prefix *found)
 {
@@ -278,7 +276,7 @@ static int orphan_check(struct txn *t, struct prefix p, struct prefix *found)
 	for (i = 0; i < t->edits; i++)
 		if (still_routed(t, &p, &t->edit[i].key, t->edit[i].new, found))
 			return -EBUSY;
-	if (!stride_any(&t->st->stride, PS_T_MAIN, p))
+	if (!invisible_routes(t) && !stride_any(&t->st->stride, PS_T_MAIN, p))
 		return 0;
 	r = entry_load(t->st, MAP_ROUTE, &list, &n);
 	for (i = 0; !r && i < n; i++) {
