@@ -32,11 +32,13 @@ static __always_inline int underlay_ask(CTX *ctx, struct bpf_fib_lookup *f, __u3
 	return f->ifindex == ctx->ifindex ? -PS_R_TUNNEL_LOOP : 0;
 }
 
+/*
+ * The next hop is not handed over, though known: then the packet would keep the route that led to
+ * penstock0, and one that has to wait for ARP would be sent with that device's MAC addresses.
+ */
 static __always_inline int emit_neigh(const struct bpf_fib_lookup *f)
 {
-	struct bpf_redir_neigh nh = { .nh_family = AF_INET, .ipv4_nh = f->ipv4_dst };
-
-	return bpf_redirect_neigh(f->ifindex, &nh, sizeof(nh), 0);
+	return bpf_redirect_neigh(f->ifindex, NULL, 0, 0);
 }
 
 /* Source policy traffic whose route says `via underlay`: out by the main table, past our rules. */

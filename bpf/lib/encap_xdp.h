@@ -11,6 +11,10 @@
 #include "lib/parse.h"
 #include "lib/select.h"
 
+/*
+ * Names the output: XDP_TX, XDP_REDIRECT, or 0 if the device is no port (any more). Asked before
+ * the packet is changed, so that a port that is being detached costs no packet.
+ */
 static __always_inline int emit(const CTX *ctx, __u32 ifindex)
 {
 	int verdict;
@@ -18,7 +22,7 @@ static __always_inline int emit(const CTX *ctx, __u32 ifindex)
 	if (ifindex == ctx->ingress_ifindex)
 		return XDP_TX; /* 10 ns less than a redirect */
 	verdict = bpf_redirect_map(&ps_dev, ifindex, XDP_DROP);
-	return verdict == XDP_REDIRECT ? verdict : -PS_R_NO_PORT;
+	return verdict == XDP_REDIRECT ? verdict : 0;
 }
 
 /* Why the kernel must forward this packet; 0 if we can. */
@@ -38,11 +42,12 @@ static __always_inline int encap(CTX *ctx, const struct pkt *p, const struct ps_
 	__u32 len = pkt_len(p), key = s->flags & PS_SLOT_F_KEY ? 4 : 0;
 	__u8 tos = p->ip->tos;
 	void *to;
-	int r = forward_check(p, s->mtu);
+	int verdict, r = forward_check(p, s->mtu);
 
 	if (r)
 		return r;
-	if (!(s->flags & PS_SLOT_F_READY))
+	verdict = s->flags & PS_SLOT_F_READY ? emit(ctx, s->ifindex) : 0;
+	if (!verdict)
 		return -PS_R_SLOW_NEIGHBOUR;
 	ps_ip_ttl_dec(p->ip);
 	if (bpf_xdp_adjust_head(ctx, (int)(p->l3 - ENCAP_FRAME - key)))
@@ -55,7 +60,7 @@ static __always_inline int encap(CTX *ctx, const struct pkt *p, const struct ps_
 		*(__be32 *)(to + ENCAP_FRAME) = s->key_be;
 	encap_patch(to + PS_ETH_LEN, s, tos, len + ps_gre_overhead(key));
 	count_tx(id, len);
-	return emit(ctx, s->ifindex);
+	return verdict;
 }
 
 /* Sends the packet where its leaf leads. */

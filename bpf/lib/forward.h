@@ -52,7 +52,7 @@ static __always_inline int forward(CTX *ctx, const struct pkt *p)
 	__u32 i = (p->ip->daddr * 0x9e3779b1u >> 16) % PS_NEXTHOP_ENTRIES;
 	struct ps_nexthop *n = bpf_map_lookup_elem(&ps_nexthop, &i);
 	struct ethhdr *eth = ctx_data(ctx);
-	int r = forward_check(p, 0xffff);
+	int verdict, r = forward_check(p, 0xffff);
 
 	if (r)
 		return r;
@@ -63,12 +63,13 @@ static __always_inline int forward(CTX *ctx, const struct pkt *p)
 		if (r)
 			return r;
 	}
-	if ((void *)(eth + 1) > p->end)
-		return -PS_R_MALFORMED;
+	verdict = emit(ctx, n->ifindex);
+	if (!verdict || (void *)(eth + 1) > p->end)
+		return -PS_R_SLOW_FORWARD;
 	ps_ip_ttl_dec(p->ip);
 	__builtin_memcpy(eth->h_dest, n->dst, 6);
 	__builtin_memcpy(eth->h_source, n->src, 6);
-	return emit(ctx, n->ifindex);
+	return verdict;
 }
 
 #endif

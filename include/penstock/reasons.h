@@ -38,7 +38,6 @@
 	X(NOT_OURS, 15, "not_ours", PS_DROP, "sent to penstock0, but no prefix or policy has it") \
 	X(TOO_BIG, 16, "too_big", PS_DROP, "slow path: larger than the tunnel's MTU")             \
 	X(NO_HEADROOM, 17, "no_headroom", PS_DROP, "no room in the frame for the outer header")   \
-	X(NO_PORT, 18, "no_port", PS_DROP, "the output port was detached meanwhile")              \
 	X(NO_TUNNEL, 19, "no_tunnel", PS_DROP, "a bucket names a tunnel that is gone")            \
 	X(FILTERED, 20, "filtered", PS_DROP, "refused by a filter rule")                          \
 	X(TO_KERNEL, 32, "to_kernel", PS_HAND, "not ours")                                        \

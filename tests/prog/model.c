@@ -219,14 +219,12 @@ static int steer(const struct model *m, enum dev in, const struct model_prefix *
 		return PS_R_SLOW_OPTIONS;
 	if (get16(ip + 2) > mtu_of(t))
 		return PS_R_SLOW_MTU;
-	if (t->unresolved)
+	if (t->unresolved || t->port == DEV_IDLE)
 		return PS_R_SLOW_NEIGHBOUR;
 	o->tx = hop;
 	o->tx_bytes = get16(ip + 2);
 	ip_word(ip, 8, (uint16_t)(get16(ip + 8) - 0x100));
 	wrap(t, f, at, o->tx_bytes);
-	if (t->port == DEV_IDLE)
-		return PS_R_NO_PORT;
 	o->verdict = t->port == in ? XDP_TX : XDP_REDIRECT;
 	return 0;
 }

@@ -89,10 +89,14 @@ static void add_prefix(struct world *w)
 	for (i = 0; i < w->c.prefixes; i++)
 		if (!prefix_cmp(w->prefix[i].p, p))
 			return;
-	/* The kernel has one route for a prefix: that of the interface subnet. */
-	for (i = 0; i < w->c.tunnels; i++)
-		if (w->tunnel[i].addr_len == p.len && prefix_has_addr(p, w->tunnel[i].addr))
+	/* Refused: a prefix inside an interface subnet. */
+	for (i = 0; i < w->c.tunnels; i++) {
+		struct prefix subnet = { .len = w->tunnel[i].addr_len };
+
+		subnet.addr = w->tunnel[i].addr & prefix_mask(subnet.len);
+		if (subnet.len && prefix_covers(subnet, p))
 			return;
+	}
 	w->prefix[w->c.prefixes].p = p;
 	snprintf(w->prefix[w->c.prefixes++].account, PS_NAME_LEN, "%s", random_account());
 }

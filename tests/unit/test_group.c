@@ -895,9 +895,9 @@ static void golden_digest(void **state)
 	x.node.region = ME;
 	for (i = 0; i < 60; i++) {
 		struct ps_candidate *c = net_add(&x, (uint16_t)(i % 25),
-						 i < 25	  ? 100
-						 : i < 50 ? 500100
-							  : 1000100,
+						 i < 25 ? 100 :
+						 i < 50 ? 500100 :
+							  1000100,
 						 (uint16_t)(1 + i * 37 % 256));
 
 		c->regions = i % 7 ? 0 : WEUR | (i % 2 ? ME : 0);
