@@ -74,6 +74,7 @@ MALFORMED = [
     ("node show me", '"me"'),
     ("prefix add", "expected a prefix"),
     ("prefix add 203.0.113.1/24", "203.0.113.0/24"),
+    ("prefix add 10.255.0.1/32", "interface subnet"),
     ("prefix add 300.0.113.0/24", '"300.0.113.0/24"'),
     ("prefix add 203.0.113.0/33", '"203.0.113.0/33"'),
     ("prefix add 2001:db8::/32", '"2001:db8::/32"'),

@@ -38,6 +38,10 @@ void store_reclaim(struct store *st);
  */
 void port_unlink(const char *path);
 
+/* device.c: penstock0. Making it fills in st->node->ifindex and st->meta->peer_ifindex. */
+int device_make(struct store *st, struct error *err);
+void device_remove(void); /* and our policy rules with it */
+
 /* kernel.c: the sentence for a failed load; returns a negative errno. */
 int explain_load(int r, struct error *err);
 

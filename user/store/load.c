@@ -240,94 +240,7 @@ static int pin_maps(const struct store *st, const char *dir, struct error *err)
 	return 0;
 }
 
-/* --- penstock0
- * ------------------------------------------------------------------------------------ */
-
-/* Is penstock0 the device that the instance made? The inode of a namespace may be used again. */
-static bool has_device(const struct store *st)
-{
-	struct nl_link link;
-	struct nl *nl;
-	bool has;
-
-	if (nl_open(&nl))
-		return false;
-	has = !nl_link_get(nl, STORE_DEVICE, 0, &link) &&
-	      (uint32_t)link.ifindex == st->node->ifindex;
-	nl_close(nl);
-	return has;
-}
-
-/* Name of the instance that lives in this network namespace; false if there is none. */
-static bool instance_here(char *name, size_t len)
-{
-	struct error ignored;
-	struct store *st;
-	bool found = false;
-	char **list;
-	size_t n = store_instances(&list), i;
-
-	for (i = 0; i < n; i++) {
-		if (!found && !store_open(&st, list[i], false, &ignored)) {
-			found = st->meta->netns == netns_inode() && has_device(st);
-			snprintf(name, len, "%s", list[i]);
-			store_close(st);
-		}
-		free(list[i]);
-	}
-	free(list);
-	return found;
-}
-
-static void remove_device(void)
-{
-	struct nl_link link;
-	struct nl *nl;
-
-	if (nl_open(&nl))
-		return;
-	plumb_clear(nl);
-	if (!nl_link_get(nl, STORE_DEVICE, 0, &link))
-		nl_link_del(nl, link.ifindex);
-	nl_close(nl);
-}
-
-/* A device that no instance owns is what a killed load left: it is made anew. */
-static int make_device(struct store *st, struct error *err)
-{
-	struct nl_link link, peer;
-	char other[PS_NAME_LEN];
-	struct nl *nl;
-	int r;
-
-	if (instance_here(other, sizeof(other)))
-		return error_usage(
-			err, EEXIST,
-			"instance \"%s\" lives in this network namespace: one instance a "
-			"namespace; unload it first",
-			other);
-	remove_device();
-	r = nl_open(&nl);
-	if (r)
-		return error_system(err, -r, "cannot open a netlink socket: %s", strerror(-r));
-	r = nl_veth_add(nl, STORE_DEVICE, STORE_PEER, STORE_MTU);
-	if (!r)
-		r = nl_link_get(nl, STORE_DEVICE, 0, &link);
-	if (!r)
-		r = nl_link_get(nl, STORE_PEER, 0, &peer);
-	nl_close(nl);
-	if (r)
-		return error_system(err, -r, "cannot make " STORE_DEVICE ": %s", strerror(-r));
-	st->node->ifindex = (uint32_t)link.ifindex;
-	st->meta->peer_ifindex = (uint32_t)peer.ifindex;
-	/* The FIB lookups of the slow path come in by penstock0. */
-	sysctl_set("ipv4/conf/" STORE_DEVICE "/forwarding", 1);
-	sysctl_set("ipv4/conf/" STORE_DEVICE "/rp_filter", 0);
-	return 0;
-}
-
-/* --- load and unload
- * ------------------------------------------------------------------------------ */
+/* --- load and unload ----------------------------------------------------------------- */
 
 /* Removes every pin and the directory, and with the links' the programs from the ports. */
 static int remove_pins(const char *dir, struct error *err)
@@ -375,7 +288,7 @@ static int load_new(struct store *st, const char *dir, const struct store_limits
 	if (!r)
 		r = load_programs(st, &skel, err);
 	if (!r) {
-		r = make_device(st, err);
+		r = device_make(st, err);
 		device = !r;
 	}
 	if (!r)
@@ -387,7 +300,7 @@ static int load_new(struct store *st, const char *dir, const struct store_limits
 	if (!r)
 		r = pin_maps(st, dir, err);
 	if (r && device)
-		remove_device();
+		device_remove();
 	penstock_bpf__destroy(skel);
 	return r;
 }
@@ -600,7 +513,7 @@ int store_unload(const char *instance, struct error *err)
 	if (!r) {
 		if (here) {
 			store_port_each(st, restore_port, NULL);
-			remove_device();
+			device_remove();
 		}
 		r = remove_pins(dir, err);
 		rmdir(STORE_ROOT); /* fails while there are other instances */
