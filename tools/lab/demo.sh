@@ -149,7 +149,7 @@ act_refuse() {
 	lab_wait 5 "the forged packet's drop" \
 		sh -c "$(counter_is transit "$LAB_TRANSIT" spoofed_source $((was + 1)))"
 	echo "  GRE packet of t1 with the foreign source 192.168.77.10, at the transit node:"
-	transit stats drops | grep -E '^REASON|spoofed_source' | cut -c1-34 | sed 's/^/  /'
+	transit stats drops | grep -E '^REASON|spoofed_source' | cut -c1-37 | sed 's/^/  /'
 	was=$(packets edge t1 tx_packets)$(packets edge t2 tx_packets)$(packets edge t3 tx_packets)
 	lab_in lan ping -nqc 3 -i 0.05 -W 1 -I $LAB_GUEST $LAB_INET >"$tmp/guest" ||
 		fail "the guest has no way out"
@@ -169,7 +169,7 @@ act_packet() {
 	tshark -r "$tmp/pcap" -Y 'ip.dst == 192.0.2.132 && tcp.dstport == 8000' -c 400 -V \
 		2>/dev/null | awk '/^Internet Protocol/ { n++ } n > 2 { exit }
 		/^(Internet|Generic|Transmission)|^    (Flags and|Protocol Type|Key|Total Length|Time to)/ {
-			sub(/, Src Port.*Seq.*/, ""); print "  " substr($0, 1, 90) }' >"$tmp/decoded"
+			sub(/, Seq: .*/, ""); print "  " substr($0, 1, 90) }' >"$tmp/decoded"
 	grep -q 'Key: 0x00000003' "$tmp/decoded" || fail "tshark sees no GRE key"
 	cat "$tmp/decoded"
 }
