@@ -55,7 +55,7 @@ static __always_inline int wan(CTX *ctx)
 	r = parse(ctx, &p);
 	if (r)
 		return r;
-	if (p.ip->protocol == IPPROTO_GRE)
+	if (unlikely(p.ip->protocol == IPPROTO_GRE))
 		return wan_gre(ctx);
 	leaf = route_main(&p, &why);
 	if (!leaf)

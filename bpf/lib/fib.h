@@ -6,6 +6,7 @@
 #ifndef LIB_FIB_H
 #define LIB_FIB_H
 
+#include "lib/compiler.h"
 #include "lib/maps.h"
 #include "penstock/wire.h"
 
@@ -22,10 +23,10 @@ static __always_inline __u32 fib_lookup(__u32 table, __be32 addr_be)
 	__u32 addr = PS_BE32(addr_be), e;
 
 	e = fib_entry(table * PS_ROOT_CHUNKS + (addr >> 24), addr >> 16);
-	if (!(e & PS_FIB_CHUNK))
+	if (unlikely(!(e & PS_FIB_CHUNK)))
 		return e;
 	e = fib_entry(e & ~PS_FIB_CHUNK, addr >> 8);
-	if (!(e & PS_FIB_CHUNK))
+	if (likely(!(e & PS_FIB_CHUNK)))
 		return e;
 	return fib_entry(e & ~PS_FIB_CHUNK, addr);
 }

@@ -7,6 +7,7 @@
 #ifndef LIB_PARSE_H
 #define LIB_PARSE_H
 
+#include "lib/compiler.h"
 #include "penstock/flow.h"
 #include "penstock/reasons.h"
 #include "penstock/wire.h"
@@ -31,7 +32,7 @@ static __always_inline int parse(const CTX *ctx, struct pkt *p)
 
 	if (data + PS_ETH_LEN + PS_IP_LEN > end)
 		return -PS_R_NOT_IPV4;
-	if (is_vlan(*proto)) {
+	if (unlikely(is_vlan(*proto))) {
 		proto += 2;
 		l3 += PS_VLAN_LEN;
 		if (is_vlan(*proto)) {
@@ -58,10 +59,10 @@ static __always_inline int header_check(const CTX *ctx, const struct pkt *p)
 {
 	__u32 hlen = p->ip->ihl * 4, len = PS_BE16(p->ip->tot_len);
 
-	if (hlen < PS_IP_LEN || len < hlen || len > ctx_len(ctx) - p->l3)
+	if (unlikely(hlen < PS_IP_LEN || len < hlen || len > ctx_len(ctx) - p->l3))
 		return -PS_R_MALFORMED;
 	/* A header with options goes to the kernel, which sums it; see encap and forward. */
-	if (hlen == PS_IP_LEN && ps_ip_sum(p->ip) != 0xffff)
+	if (likely(hlen == PS_IP_LEN) && unlikely(ps_ip_sum(p->ip) != 0xffff))
 		return -PS_R_BAD_CHECKSUM;
 	return 0;
 }
