@@ -161,6 +161,8 @@ $(B)/man/%: docs/man/%.scd
 .PHONY: install
 install: all ## install below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(B)/penstock $(DESTDIR)$(PREFIX)/sbin/penstock
+	install -D -m 0644 tools/completion/penstock.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/penstock
 	$(Q)for m in $(MAN); do \
 		install -D -m 0644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$${m##*/}; done
 

@@ -252,8 +252,11 @@ void chain_clean_up(void)
 {
 	char cmd[128];
 
+	if (!home)
+		return;
+	setns(home, CLONE_NEWNET); /* wherever it was when it ended */
 	snprintf(cmd, sizeof(cmd), "ip netns del %s-g; ip netns del %s-s", instance, instance);
-	if (home && system(cmd))
+	if (system(cmd))
 		fprintf(stderr, "bench: namespaces may be left: %s\n", cmd);
 }
 

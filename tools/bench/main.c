@@ -100,9 +100,9 @@ static void clean_up(void)
 
 	if (getpid() != owner)
 		return;
+	chain_clean_up();
 	close_range(3, ~0u, 0); /* a transaction that died half-way holds the lock */
 	store_unload(instance, &ignored);
-	chain_clean_up();
 }
 
 static void stop(int sig)

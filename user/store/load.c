@@ -403,7 +403,8 @@ static int take_dir(const char *instance, const char *dir, bool *made, struct er
 				    errno == EPERM ? ": needs root" : "");
 	*made = !mkdir(dir, 0700);
 	if (!*made && errno != EEXIST)
-		return error_system(err, errno, "cannot make %s: %s", dir, strerror(errno));
+		return error_system(err, errno, "cannot make %s: %s%s", dir, strerror(errno),
+				    errno == EACCES ? ": needs root" : "");
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return error_system(err, errno, "cannot open %s: %s", dir, strerror(errno));
