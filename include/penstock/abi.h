@@ -218,7 +218,8 @@ enum ps_nexthop_state {
 	PS_NH_NO_NEIGHBOUR = 2,
 	PS_NH_NO_PORT = 3, /* resolved, but the device is no port of ours */
 	PS_NH_READY = 4,
-	PS_NH_LOOP = 5, /* the route to the remote address leads into penstock0 */
+	PS_NH_LOOP = 5,	   /* the route to the remote address leads into penstock0 */
+	PS_NH_GENERIC = 6, /* resolved, but native ports can't redirect to this generic one */
 };
 
 /* Named things that are only a name: egress tables and accounts. */

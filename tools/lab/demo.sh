@@ -27,6 +27,9 @@ tidy() {
 # One curl a flow, each from its own port, through tcpdump on the underlay. Leaves in $1 a line
 # "PORT TUNNEL" for each flow, as seen on the wire.
 run_flows() {
+	for t in $LAB_TUNNELS; do
+		eval "was_$t=$(packets transit "$t" tx_packets)"
+	done
 	lab_bg core tcpdump -i transit0 -s 96 -w "$tmp/pcap" --immediate-mode -U \
 		"proto gre and dst net 192.0.2.128/25" 2>"$tmp/tcpdump"
 	dump=$LAB_PID
@@ -48,6 +51,13 @@ flow_lines() {
 		sort -u | sed 's/192\.0\.2\.130$/t1/; s/192\.0\.2\.131$/t2/; s/192\.0\.2\.132$/t3/'
 }
 
+# Has the edge node received what the transit node has sent, tunnel by tunnel?
+counters_agree() {
+	for t in $LAB_TUNNELS; do
+		[ "$(packets transit "$t" tx_packets)" = "$(packets edge "$t" rx_packets)" ] || return 1
+	done
+}
+
 all_captured() { [ "$(flow_lines | cut -f1 | sort -u | wc -l)" = "$FLOWS" ]; }
 
 packets() { # NODE TUNNEL FIELD
@@ -66,13 +76,16 @@ table() {
 	shift
 	total=0
 	for t; do total=$((total + $(lab_weight "$t"))); done
-	printf '  %-7s %6s %9s %9s %16s\n' tunnel weight expected flows 'packets (in all)'
+	lab_wait 5 "the counters of both nodes to agree" counters_agree
+	printf '  %-7s %6s %9s %6s %8s\n' tunnel weight expected flows packets
 	for t in $LAB_TUNNELS; do
 		expected=0
 		case " $* " in *" $t "*) expected=$((FLOWS * $(lab_weight "$t") / total)) ;; esac
 		flows=$(grep -c "$t\$" "$file")
-		printf '  %-7s %6s %9s %9s %16s\n' "$t" "$(lab_weight "$t")" "$expected" "$flows" \
-			"$(packets transit "$t" tx_packets)"
+		eval "was=\$was_$t"
+		now=$(($(packets transit "$t" tx_packets) - was))
+		printf '  %-7s %6s %9s %6s %8s\n' "$t" "$(lab_weight "$t")" "$expected" "$flows" "$now"
+		[ $((now > 0)) = $((expected > 0)) ] || fail "$t: $now packets"
 		# Flows choose their bucket by a hash: four standard deviations are allowed.
 		$PYTHON -c 'import sys
 n, e, f = map(int, sys.argv[1:])

@@ -45,7 +45,7 @@ LAB_ENDPOINT=192.0.2.2
 LAB_PIDS=
 
 lab_weight() { case $1 in t2) echo 2 ;; *) echo 1 ;; esac; }
-lab_endpoint() { case $1 in t1) echo 192.0.2.130 ;; t2) echo 192.0.2.131 ;; t3) echo 192.0.2.132 ;; esac; }
+lab_endpoint() { echo "192.0.2.13$((${1#t} - 1))"; }
 lab_key() { case $1 in t3) echo "key 3" ;; esac; }
 lab_address() { echo "10.255.${2#t}.$([ "$1" = transit ] && echo 0 || echo 1)"; } # NODE TUNNEL
 

@@ -51,6 +51,12 @@ void warn_nexthop(struct cli *c, const struct ps_tunnel *t)
 			 "tunnel refresh`",
 			 t->name, remote, name, name);
 		return;
+	case PS_NH_GENERIC:
+		cli_warn(c,
+			 "tunnel \"%s\": %s is reached through \"%s\", a generic port, which "
+			 "native ports can't send to; the slow path carries it",
+			 t->name, remote, name);
+		return;
 	case PS_NH_LOOP:
 		cli_warn(c,
 			 "tunnel \"%s\": %s is reached through " STORE_DEVICE "; its packets are "

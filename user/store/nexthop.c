@@ -23,6 +23,7 @@ const char *nexthop_state_name(uint8_t state)
 		[PS_NH_NO_ROUTE] = "no route",
 		[PS_NH_NO_NEIGHBOUR] = "no neighbour",
 		[PS_NH_NO_PORT] = "not on a port",
+		[PS_NH_GENERIC] = "generic port",
 		[PS_NH_READY] = "ready",
 		[PS_NH_LOOP] = "loop",
 	};
@@ -36,7 +37,7 @@ static void resolve_once(const struct store *st, struct nl *nl, struct ps_tunnel
 	struct nl_path path;
 	struct nl_link link;
 	struct ps_port port;
-	uint32_t ifindex;
+	uint32_t ifindex, dev;
 
 	memset(t->nh_dst, 0, sizeof(t->nh_dst));
 	memset(t->nh_src, 0, sizeof(t->nh_src));
@@ -64,8 +65,11 @@ static void resolve_once(const struct store *st, struct nl *nl, struct ps_tunnel
 		return;
 	}
 	memcpy(t->nh_src, link.mac, sizeof(t->nh_src));
-	t->nh_state = bpf_map_lookup_elem(st->fd[MAP_PORT], &ifindex, &port) ? PS_NH_NO_PORT :
-									       PS_NH_READY;
+	t->nh_state = PS_NH_READY;
+	if (bpf_map_lookup_elem(st->fd[MAP_PORT], &ifindex, &port))
+		t->nh_state = PS_NH_NO_PORT;
+	else if (bpf_map_lookup_elem(st->fd[MAP_DEV], &ifindex, &dev))
+		t->nh_state = PS_NH_GENERIC;
 }
 
 /* All neighbours are asked before the first is waited for, so n tunnels wait no longer than one. */

@@ -100,16 +100,56 @@ static void restore_rp_filter(const struct ps_port *port)
 		sysctl_set(path, port->rp_filter);
 }
 
-/* Records the port: device map, port map, pin. Undone by forget(). */
+struct modes {
+	const struct store *st;
+	bool native; /* one port at least */
+};
+
+static int find_native(void *arg, uint32_t ifindex, const struct ps_port *p, bool attached)
+{
+	struct modes *m = arg;
+
+	(void)ifindex;
+	(void)attached;
+	m->native |= !p->generic;
+	return 0;
+}
+
+static int set_dev(void *arg, uint32_t ifindex, const struct ps_port *p, bool attached)
+{
+	const struct modes *m = arg;
+
+	if (attached && !(p->generic && m->native))
+		return bpf_map_update_elem(m->st->fd[MAP_DEV], &ifindex, &ifindex, BPF_ANY) ?
+			       -errno :
+			       0;
+	bpf_map_delete_elem(m->st->fd[MAP_DEV], &ifindex);
+	return 0;
+}
+
+/*
+ * The device map: the ports that may be sent to. A generic port's driver has no XDP transmit, so a
+ * redirect from a native one would be lost behind our back: such a port is sent to only where all
+ * are generic, when the kernel sends skbs.
+ */
+static int set_devices(struct store *st)
+{
+	struct modes m = { .st = st };
+
+	store_port_each(st, find_native, &m);
+	return store_port_each(st, set_dev, &m);
+}
+
+/* Records the port: port map, pin, device map. Undone by forget(). */
 static int record(struct store *st, uint32_t ifindex, const struct ps_port *port, int link,
 		  struct error *err)
 {
 	char path[128];
+	int r;
 
 	link_path(st, ifindex, path, sizeof(path));
 	unlink(path); /* of a device that had this index before */
-	if (bpf_map_update_elem(st->fd[MAP_DEV], &ifindex, &ifindex, BPF_ANY) ||
-	    bpf_map_update_elem(st->fd[MAP_PORT], &ifindex, port, BPF_ANY)) {
+	if (bpf_map_update_elem(st->fd[MAP_PORT], &ifindex, port, BPF_ANY)) {
 		if (errno == E2BIG)
 			return error_usage(err, ENOSPC, "device \"%s\": all %u ports are in use",
 					   port->name, map_entries(st->meta, MAP_PORT));
@@ -117,7 +157,8 @@ static int record(struct store *st, uint32_t ifindex, const struct ps_port *port
 	}
 	if (bpf_obj_pin(link, path))
 		return error_system(err, errno, "cannot pin %s: %s", path, strerror(errno));
-	return 0;
+	r = set_devices(st);
+	return r ? error_system(err, -r, "device \"%s\": %s", port->name, strerror(-r)) : 0;
 }
 
 void port_unlink(const char *path)
@@ -139,6 +180,7 @@ static void forget(struct store *st, uint32_t ifindex)
 	port_unlink(path);
 	bpf_map_delete_elem(st->fd[MAP_DEV], &ifindex);
 	bpf_map_delete_elem(st->fd[MAP_PORT], &ifindex);
+	set_devices(st);
 }
 
 static int attach(struct store *st, const struct nl_link *link, enum ps_role role,
@@ -233,5 +275,5 @@ int store_detach(struct store *st, const char *dev, struct error *err)
 	}
 	forget(st, f.ifindex);
 	restore_rp_filter(&f.port);
-	return 0;
+	return store_refresh(st, -1, 0, err); /* generic ports may be sent to now */
 }
