@@ -162,7 +162,7 @@ act_refuse() {
 	lab_wait 5 "the forged packet's drop" \
 		sh -c "$(counter_is transit "$LAB_TRANSIT" spoofed_source $((was + 1)))"
 	echo "  GRE packet of t1 with the foreign source 192.168.77.10, at the transit node:"
-	transit stats drops | grep -E '^REASON|spoofed_source' | cut -c1-37 | sed 's/^/  /'
+	transit stats drops | grep -E '^REASON|spoofed_source' | cut -c1-35 | sed 's/^/  /'
 	was=$(packets edge t1 tx_packets)$(packets edge t2 tx_packets)$(packets edge t3 tx_packets)
 	lab_in lan ping -nqc 3 -i 0.05 -W 1 -I $LAB_GUEST $LAB_INET >"$tmp/guest" ||
 		fail "the guest has no way out"
