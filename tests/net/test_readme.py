@@ -69,3 +69,11 @@ def test_demo():
     assert done.returncode == 0, done.stdout
     assert "0 of other tunnels" in done.stdout
     assert "penstock-lab-" not in must("ip netns")
+
+
+def test_manual_has_every_reason(lab):
+    """The manual's table and the program's list are the same, word for word."""
+    manual = (ROOT / "docs/man/penstock.8.scd").read_text().replace("\\_", "_")
+    rows = dict(re.findall(r"^\|  ([a-z0-9_]+)\n:  (.+)$", manual, re.M))
+    want = {r["reason"]: r["meaning"] for r in lab.node().show("-s stats drops")}
+    assert set(rows) == set(want)
