@@ -212,6 +212,8 @@ CHECKSUMS = [a for o in ("ip.check_checksum:TRUE", "tcp.check_checksum:TRUE",
                          "udp.check_checksum:TRUE", "ip.defragment:FALSE",
                          "tcp.desegment_tcp_streams:FALSE", "tcp.analyze_sequence_numbers:FALSE")
              for a in ("-o", o)]
+# What is in our datagrams is text, whatever protocol their random ports belong to.
+CHECKSUMS += [a for p in ("udp", "tcp") for a in ("-d", f"{p}.port==1-65535,data")]
 STATUS = ["ip.checksum.status", "tcp.checksum.status", "udp.checksum.status",
           "icmp.checksum.status", "gre.checksum.status"]
 FIELDS = ["_ws.malformed", "icmp.type", "frame.len", "gre.proto", *STATUS]
