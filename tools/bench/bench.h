@@ -13,6 +13,8 @@
 #define BENCH_LOCAL 0xc0000201u	 /* 192.0.2.1 */
 #define BENCH_REMOTE 0xc6120000u /* 198.18.0.0/15: remote addresses of the tunnels */
 
+#define BENCH_ROUNDS_MAX 101u
+
 /* --- main.c ----------------------------------------------------------------------------------- */
 
 struct bench {
@@ -27,6 +29,7 @@ noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void must(int r, const struct error *err, const char *what);
 double now_s(void);
 double median(double *v, size_t n);
+int double_cmp(const void *a, const void *b);
 /* Runs a shell command; dies if it fails. */
 void sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /*

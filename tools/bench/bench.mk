@@ -15,6 +15,7 @@ $(patsubst %,$(B)/bench/%.o,$(BENCH_CAND)): $(B)/bench/%.o: $(B)/bench/%.bpf.o $
 
 BENCH_SRC := $(filter-out %.bpf.c,$(wildcard tools/bench/*.c))
 $(B)/bench/bench: $(call obj,$(BENCH_SRC)) $(LIB_A)
+	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lm -o $@
 

@@ -31,7 +31,10 @@ struct chain_state {
 	__u8 outer[CHAIN_OUTER];
 	__u32 out; /* ifindex that chain_const sends to */
 	__u32 next;
-	__u64 seen; /* at the sink */
+	__u32 want; /* bytes of a frame at the sink: shows that it was encapsulated, or not */
+	__u32 pad;
+	__u64 seen;  /* at the sink */
+	__u64 wrong; /* of another length */
 };
 
 #endif

@@ -39,25 +39,28 @@ int chain_gen(struct xdp_md *ctx)
 	return XDP_TX;
 }
 
-SEC("xdp")
-int chain_drop(struct xdp_md *ctx)
+static __always_inline void arrived(__u64 len)
 {
 	struct chain_state *s = state();
 
-	(void)ctx;
-	if (s)
-		s->seen++;
+	if (!s)
+		return;
+	s->seen++;
+	if (len != s->want)
+		s->wrong++;
+}
+
+SEC("xdp")
+int chain_drop(struct xdp_md *ctx)
+{
+	arrived((__u64)((void *)(long)ctx->data_end - (void *)(long)ctx->data));
 	return XDP_DROP;
 }
 
 SEC("tc")
 int chain_shot(struct __sk_buff *skb)
 {
-	struct chain_state *s = state();
-
-	(void)skb;
-	if (s)
-		s->seen++;
+	arrived(skb->len);
 	return TC_ACT_SHOT;
 }
 

@@ -24,7 +24,6 @@
 #include "penstock/wire.h"
 
 #define LEN 64
-#define ROUNDS_MAX 31
 
 static struct bpf_object *obj;
 static struct chain_state *state;
@@ -128,12 +127,13 @@ static void kernel_off(void)
 static struct mode {
 	const char *name;
 	void (*on)(void), (*off)(void);
-	double mpps[ROUNDS_MAX];
+	uint32_t len; /* of a frame at the sink */
+	double mpps[BENCH_ROUNDS_MAX];
 } mode[] = {
-	{ .name = "drop", .on = drop_on, .off = drop_off },
-	{ .name = "const", .on = const_on, .off = const_off },
-	{ .name = "steer", .on = steer_on, .off = steer_off },
-	{ .name = "kernel", .on = kernel_on, .off = kernel_off },
+	{ .name = "drop", .on = drop_on, .off = drop_off, .len = LEN },
+	{ .name = "const", .on = const_on, .off = const_off, .len = LEN + 24 },
+	{ .name = "steer", .on = steer_on, .off = steer_off, .len = LEN + 24 },
+	{ .name = "kernel", .on = kernel_on, .off = kernel_off, .len = LEN },
 };
 enum {
 	DROP,
@@ -221,7 +221,10 @@ static void set_up(const struct bench *b)
 {
 	char path[512];
 
-	sh("ip netns add %s-g; ip netns add %s-s; ip link add in0 type veth peer name g0 netns "
+	sh("ip netns add %s-g; ip netns add %s-s; sysctl -qw net.ipv6.conf.default.disable_ipv6=1; "
+	   "for n in g s; do nsenter --net=/run/netns/%s-$n sysctl -qw "
+	   "net.ipv6.conf.default.disable_ipv6=1; done; ip link add in0 type veth peer name g0 "
+	   "netns "
 	   "%s-g; ip link add out0 type veth peer name s0 netns %s-s; ip addr add 192.0.2.1/24 dev "
 	   "out0; ip link set in0 up; ip link set out0 up; ip -n %s-g link set g0 up; ip -n %s-s "
 	   "link set s0 up; ethtool -K in0 gro on; ip netns exec %s-s ethtool -K s0 gro on; "
@@ -229,7 +232,7 @@ static void set_up(const struct bench *b)
 	   "net.ipv4.conf.in0.rp_filter=0 net.ipv4.conf.all.rp_filter=0; for i in 1 2; do "
 	   "ip neigh add 192.0.2.1$i lladdr 02:00:00:00:00:1$i dev out0 nud permanent; done; "
 	   "ip route add 198.18.0.0/15 via 192.0.2.11",
-	   instance, instance, instance, instance, instance, instance, instance);
+	   instance, instance, instance, instance, instance, instance, instance, instance);
 	home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	gen = netns_open("g");
 	sink = netns_open("s");
@@ -273,7 +276,8 @@ static double transmit(const struct mode *m, uint32_t n)
 	double begin, took;
 	int r, i;
 
-	state->seen = 0;
+	state->seen = state->wrong = 0;
+	state->want = m->len;
 	enter(gen);
 	begin = now_s();
 	r = bpf_prog_test_run_opts(prog("chain_gen"), &opts);
@@ -283,14 +287,15 @@ static double transmit(const struct mode *m, uint32_t n)
 		die("live frames: %s", strerror(-r));
 	for (i = 0; i < 1000 && __atomic_load_n(&state->seen, __ATOMIC_RELAXED) < n; i++)
 		usleep(100);
-	if (state->seen < n) /* a stray neighbour solicitation more does no harm */
-		die("%s: %llu of %u packets arrived", m->name, (unsigned long long)state->seen, n);
+	if (state->seen != n || state->wrong)
+		die("%s: %llu packets of %u arrived, %llu of them not of %u bytes", m->name,
+		    (unsigned long long)state->seen, n, (unsigned long long)state->wrong, m->len);
 	return n / took / 1e6;
 }
 
 static double over(int a, int b, uint32_t rounds)
 {
-	double v[ROUNDS_MAX];
+	double v[BENCH_ROUNDS_MAX];
 	uint32_t r;
 
 	for (r = 0; r < rounds; r++)
@@ -301,7 +306,7 @@ static double over(int a, int b, uint32_t rounds)
 void chain(const struct bench *b)
 {
 	struct scenario s = { "chain", 1000, 10, 16 };
-	uint32_t rounds = b->rounds < ROUNDS_MAX ? b->rounds : ROUNDS_MAX, r, i;
+	uint32_t rounds = b->rounds < 31 ? b->rounds : 31, r, i;
 	struct prefix *p = tables_prefixes(s.prefixes);
 	struct error err;
 	cpu_set_t one;
@@ -326,6 +331,10 @@ void chain(const struct bench *b)
 	    over(FULL, KERNEL, rounds), "x", 4, false);
 	row("chain-const", "full steer over constant encapsulation", over(FULL, CONST, rounds), "x",
 	    0.85, false);
+	row("chain-drop", "XDP_DROP on arrival: generator and first veth alone",
+	    median(mode[DROP].mpps, rounds), "Mpps", 0, false);
+	row("chain-encap", "constant encapsulation", median(mode[CONST].mpps, rounds), "Mpps", 0,
+	    false);
 	row("chain-steer", "full steer", median(mode[FULL].mpps, rounds), "Mpps", 0, false);
 	row("chain-multipath", "kernel multipath forwarding", median(mode[KERNEL].mpps, rounds),
 	    "Mpps", 0, false);

@@ -47,7 +47,7 @@ double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int double_cmp(const void *a, const void *b)
+int double_cmp(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -113,8 +113,10 @@ static void stop(int sig)
 
 int main(int argc, char **argv)
 {
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 	struct bench b = { .rounds = 31 };
 	char path[512];
+	size_t i;
 
 	if (argc < 2)
 		die("usage: bench DIR [quick]");
@@ -122,14 +124,18 @@ int main(int argc, char **argv)
 	b.quick = argc > 2 && !strcmp(argv[2], "quick");
 	if (b.quick)
 		b.rounds = 15;
+	if (getenv("BENCH_ROUNDS"))
+		b.rounds = (unsigned int)atoi(getenv("BENCH_ROUNDS"));
+	if (b.rounds < 1 || b.rounds > BENCH_ROUNDS_MAX)
+		die("BENCH_ROUNDS is 1 to %u", BENCH_ROUNDS_MAX);
 	rows = json_array();
 	owner = getpid();
 	snprintf(instance, sizeof(instance), "bench-%d", owner);
 	if (unshare(CLONE_NEWNET))
 		die("needs root");
 	atexit(clean_up);
-	signal(SIGINT, stop);
-	signal(SIGTERM, stop);
+	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		signal(ends[i], stop);
 	sh("ip link set lo up; ip link add b0 type veth peer name b1; ip link set b0 up; "
 	   "ip link set b1 up; ip addr add 203.0.113.1/24 dev b0; ip link add c0 type veth peer "
 	   "name "

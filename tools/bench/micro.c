@@ -25,7 +25,6 @@
 #include "penstock/wire.h"
 
 #define FRAME 98 /* bytes of a test frame: both kinds fit */
-#define MAX_ROUNDS 101
 
 struct cand {
 	const char *name;
@@ -33,7 +32,7 @@ struct cand {
 	int fd, one;
 	struct bench_state *state;
 	struct bench_dsts *dst;
-	double ns[MAX_ROUNDS];
+	double ns[BENCH_ROUNDS_MAX];
 };
 
 enum {
@@ -227,6 +226,10 @@ static void check_encap(const struct cand *c, const struct task *t, uint32_t wan
 	ip_ok(c->name, out + 38, FRAME - 14);
 	if (out[23] != IPPROTO_GRE || memcmp(out + 34, "\0\0\x08\0", 4) || out[46] != ttl)
 		die("%s: wrong GRE header or TTL in the output", c->name);
+	if (memcmp(out + 18, "\0\0\x40\0", 4) || memcmp(out + 26, "\xc0\0\x02\x01", 4))
+		die("%s: wrong identification, DF or source in the outer header", c->name);
+	if (memcmp(out + 50, t->frame + 26, FRAME - 26))
+		die("%s: the inner packet is not what came in", c->name);
 }
 
 static void check_decap(const struct cand *c, const struct task *t, uint32_t want, uint8_t ttl)
@@ -240,6 +243,28 @@ static void check_decap(const struct cand *c, const struct task *t, uint32_t wan
 	ip_ok(c->name, out + 14, FRAME - 38);
 	if (out[22] != ttl)
 		die("%s: TTL %u in the output", c->name, out[22]);
+	if (memcmp(out + 26, t->frame + 50, FRAME - 50))
+		die("%s: the inner packet is not what was inside", c->name);
+}
+
+/* Both lookups must send the same flows through the same tunnels. */
+static void check_same(const struct task *t)
+{
+	uint8_t steer[256], lpm[256];
+	struct task varied = *t;
+	uint32_t i;
+
+	for (i = 0; i < 256; i++) {
+		uint32_t n = sizeof(steer), m = sizeof(lpm), v, w, at = i * (BENCH_DSTS / 256);
+		uint32_t dst = cand[STEER].dst[at / BENCH_CHUNK].addr[at % BENCH_CHUNK];
+
+		frame_plain(varied.frame, PS_BE32(dst));
+		varied.frame[BENCH_SPORT] = (uint8_t)i;
+		run(cand[STEER].one, &varied, steer, &n, 1, &v);
+		run(cand[LPM].one, &varied, lpm, &m, 1, &w);
+		if (v != XDP_TX || w != v || n != m || memcmp(steer, lpm, n))
+			die("stride table and LPM_TRIE disagree on %08x", PS_BE32(dst));
+	}
 }
 
 /* --- rounds
@@ -265,7 +290,7 @@ static void rounds(const struct bench *b, const struct task *t, const struct ent
 
 static double net(const struct bench *b, int of)
 {
-	double v[MAX_ROUNDS];
+	double v[BENCH_ROUNDS_MAX];
 	uint32_t r;
 
 	for (r = 0; r < b->rounds; r++)
@@ -275,7 +300,7 @@ static double net(const struct bench *b, int of)
 
 static double ratio(const struct bench *b, int of, int floor)
 {
-	double v[MAX_ROUNDS];
+	double v[BENCH_ROUNDS_MAX];
 	uint32_t r;
 
 	for (r = 0; r < b->rounds; r++)
@@ -350,6 +375,8 @@ static void hot(const struct bench *b, struct store *st, struct task *t)
 	tables_port(st, if_nametoindex("c0"));
 	check_encap(&cand[STEER], t, XDP_REDIRECT, 63);
 	rounds(b, t, redirect, 3);
+	row("redirect-ns", "full steer, redirect to another port, net", net(b, STEER), "ns", 0,
+	    false);
 	row("steer-redirect", "full steer, redirect to another port, over the floor",
 	    ratio(b, STEER, ENCAP), "x", 4.5, true);
 	tables_port(st, if_nametoindex("b0"));
@@ -363,6 +390,8 @@ static void decap_hot(const struct bench *b, struct task *t)
 	check_decap(&cand[STEER], t, XDP_TX, 63);
 	rounds(b, t, e, 3);
 	row("decap-floor", "minimal decapsulation, net", net(b, DECAP), "ns", 0, false);
+	row("decap-ns", "decapsulation, source check, next hop, net", net(b, STEER), "ns", 0,
+	    false);
 	row("decap", "decapsulation, source check, next hop, over its floor",
 	    ratio(b, STEER, DECAP), "x", 6, true);
 }
@@ -376,6 +405,7 @@ static void spread(const struct bench *b, const struct scenario *s, struct task 
 	double lpm_target = s->prefixes == 1000000 ? 4 : s->prefixes == 100000 ? 3 : 0;
 	char id[32], what[96];
 
+	check_same(t);
 	t->vary = true;
 	rounds(b, t, e, 4);
 	snprintf(id, sizeof(id), "steer-%s", s->name);
