@@ -21,29 +21,6 @@ const struct keyword load_words[] = {
 	LIMIT("max-chunks", max_chunks, 40000000),     { 0 },
 };
 
-/* The sizes of a loaded instance can't be changed. */
-static int same_limits(struct cli *c, const struct store_limits *l)
-{
-	const struct ps_meta *m = c->st->meta;
-	const struct {
-		const char *name;
-		uint32_t want, have;
-	} limit[] = {
-		{ "max-prefixes", l->max_prefixes, m->max_prefixes },
-		{ "max-tunnels", l->max_tunnels, m->max_tunnels - PS_TUNNEL_FIRST },
-		{ "max-groups", l->max_groups, m->max_groups },
-		{ "max-tables", l->max_tables, m->max_tables - PS_T_EGRESS },
-		{ "max-chunks", l->max_chunks, m->max_chunks - m->max_tables * PS_ROOT_CHUNKS },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(limit) / sizeof(*limit); i++)
-		if (limit[i].want && limit[i].want != limit[i].have)
-			return cli_usage(c, "%s %u: the loaded instance has %u", limit[i].name,
-					 limit[i].want, limit[i].have);
-	return 0;
-}
-
 int do_load(struct cli *c)
 {
 	struct store_limits limits = { 0 };
@@ -54,7 +31,7 @@ int do_load(struct cli *c)
 		return -EINVAL;
 	if (!c->dry_run)
 		return store_load(c->instance, &limits, &upgraded, &c->err);
-	if (cli_store(c) && same_limits(c, &limits))
+	if (cli_store(c) && store_limits_same(c->st->meta, &limits, &c->err))
 		return -EINVAL;
 	cli_would(c, "%s instance %s", c->st ? "replace the programs of" : "load", c->instance);
 	cli_print_would(c);

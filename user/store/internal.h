@@ -37,6 +37,8 @@ void store_reclaim(struct store *st);
  * kernel does it some time after the last reference has gone, and the device stays taken.
  */
 void port_unlink(const char *path);
+/* Puts back what attaching has loosened. */
+void port_restore_rp_filter(const struct ps_port *port);
 
 /* device.c: penstock0. Making it fills in st->node->ifindex and st->meta->peer_ifindex. */
 int device_make(struct store *st, struct error *err);

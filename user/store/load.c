@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "net/netlink.h"
-#include "net/sysctl.h"
 #include "penstock.skel.h"
 #include "store/internal.h"
 
@@ -57,10 +56,8 @@ static int set_limits(struct ps_meta *m, const struct store_limits *l, struct er
 		return error_usage(err, EINVAL,
 				   "limits too large: at most 16000000 prefixes, 32000 tunnels, "
 				   "1000000 groups and 4096 tables");
-	if (blocks < PS_ROW_LOG2_MAX)
-		blocks = 64;
-	if (blocks < 64)
-		blocks = 64;
+	if (blocks < 1u << PS_ROW_LOG2_MAX)
+		blocks = 1u << PS_ROW_LOG2_MAX;
 	if (blocks > PS_ROW_BLOCK_MASK)
 		blocks = PS_ROW_BLOCK_MASK;
 	m->magic = PS_MAGIC;
@@ -326,8 +323,7 @@ static int update_port(void *arg, uint32_t ifindex, const struct ps_port *p, boo
 	return r ? -errno : 0;
 }
 
-static int check_same_limits(const struct ps_meta *m, const struct store_limits *l,
-			     struct error *err)
+int store_limits_same(const struct ps_meta *m, const struct store_limits *l, struct error *err)
 {
 	const struct {
 		const char *name;
@@ -434,7 +430,7 @@ int store_load(const char *instance, const struct store_limits *limits, bool *up
 	if (*upgraded) {
 		r = store_open(&st, instance, true, err);
 		if (!r)
-			r = check_same_limits(st->meta, limits, err);
+			r = store_limits_same(st->meta, limits, err);
 		if (!r)
 			r = load_upgrade(st, dir, err);
 	} else {
@@ -458,14 +454,10 @@ int store_load(const char *instance, const struct store_limits *limits, bool *up
 
 static int restore_port(void *arg, uint32_t ifindex, const struct ps_port *p, bool attached)
 {
-	char path[64];
-
 	(void)arg;
 	(void)ifindex;
 	(void)attached;
-	snprintf(path, sizeof(path), "ipv4/conf/%s/rp_filter", p->name);
-	if (p->rp_changed)
-		sysctl_set(path, p->rp_filter);
+	port_restore_rp_filter(p);
 	return 0;
 }
 

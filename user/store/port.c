@@ -91,7 +91,7 @@ static void loosen_rp_filter(struct ps_port *port)
 	port->rp_changed = !sysctl_set(path, RP_LOOSE);
 }
 
-static void restore_rp_filter(const struct ps_port *port)
+void port_restore_rp_filter(const struct ps_port *port)
 {
 	char path[64];
 
@@ -207,7 +207,7 @@ static int attach(struct store *st, const struct nl_link *link, enum ps_role rol
 		r = store_refresh(st, -1, RESOLVE_MS, err);
 	if (r) {
 		forget(st, ifindex);
-		restore_rp_filter(&port);
+		port_restore_rp_filter(&port);
 	}
 	close(fd);
 	return r;
@@ -274,6 +274,6 @@ int store_detach(struct store *st, const char *dev, struct error *err)
 		return r;
 	}
 	forget(st, f.ifindex);
-	restore_rp_filter(&f.port);
+	port_restore_rp_filter(&f.port);
 	return store_refresh(st, -1, 0, err); /* generic ports may be sent to now */
 }

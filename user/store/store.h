@@ -107,6 +107,8 @@ struct store_limits {
  */
 int store_load(const char *instance, const struct store_limits *limits, bool *upgraded,
 	       struct error *err);
+/* Refuses limits that a loaded instance does not have: maps can't change their size. */
+int store_limits_same(const struct ps_meta *m, const struct store_limits *l, struct error *err);
 /* Detaches, removes penstock0, our kernel routes and rules, and the pins. */
 int store_unload(const char *instance, struct error *err);
 int store_open(struct store **store, const char *instance, bool writable, struct error *err);
