@@ -41,7 +41,7 @@ BPF_CFLAGS := -g -O2 -fno-strict-aliasing -target bpf -mcpu=v3 -std=gnu11 -Wall 
 WARN := -Wall -Wextra -Wshadow -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes \
 	-Wvla -Wundef $(if $(WERROR),-Werror)
 LIBS_STORE := libbpf libelf zlib libmnl
-LIBS_CLI := jansson smartcols
+LIBS_CLI := jansson smartcols yaml-0.1
 PKGS := $(LIBS_STORE) $(LIBS_CLI)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS := -std=gnu11 -fno-strict-aliasing $(WARN) -Iinclude -Iuser -I$(B) -D_GNU_SOURCE \
@@ -55,6 +55,7 @@ endif
 CORE_SRC := $(sort $(wildcard user/core/*.c))
 NET_SRC := $(sort $(wildcard user/net/*.c))
 STORE_SRC := $(sort $(wildcard user/store/*.c))
+CONFIG_SRC := $(sort $(wildcard user/config/*.c))
 CLI_SRC := $(sort $(wildcard user/cli/*.c))
 BPF_SRC := bpf/xdp.bpf.c bpf/tc.bpf.c
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -98,7 +99,7 @@ $(B)/%.o: %.c
 $(B)/user/store/load.o: $(SKEL)
 
 $(CORE_A): $(call obj,$(CORE_SRC))
-$(LIB_A): $(call obj,$(CORE_SRC) $(NET_SRC) $(STORE_SRC))
+$(LIB_A): $(call obj,$(CORE_SRC) $(NET_SRC) $(STORE_SRC) $(CONFIG_SRC))
 $(CORE_A) $(LIB_A):
 	@mkdir -p $(@D)
 	$(say) AR $@

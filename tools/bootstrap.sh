@@ -16,21 +16,21 @@ cd -- "$(dirname -- "$0")/.."
 debian='
 	gcc make clang llvm bpftool|linux-tools-generic pkg-config|pkgconf scdoc
 	libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libmnl-dev libjansson-dev
-	libsmartcols-dev
+	libsmartcols-dev libyaml-dev
 	libcmocka-dev python3 python3-pytest python3-scapy tshark iperf3 iproute2 iputils-ping
 	ethtool tcpdump traceroute nftables curl procps git
 	clang-format libclang-rt-dev|libclang-rt-14-dev'
 fedora='
 	gcc make clang llvm bpftool pkgconf-pkg-config scdoc
 	glibc-devel kernel-headers libbpf-devel elfutils-libelf-devel zlib-devel libmnl-devel
-	jansson-devel libsmartcols-devel
+	jansson-devel libsmartcols-devel libyaml-devel
 	libcmocka-devel python3 python3-pytest python3-scapy wireshark-cli iperf3 iproute
 	iproute-tc iputils ethtool tcpdump traceroute nftables curl procps-ng git diffutils findutils gawk
 	clang-tools-extra compiler-rt libasan libubsan'
 # The same for other distributions: what the packages bring.
 commands='gcc make clang bpftool pkg-config scdoc python3 tshark iperf3 ip tc ping ethtool tcpdump traceroute
 	nft curl ps git'
-libraries='libbpf libelf zlib libmnl jansson smartcols cmocka'
+libraries='libbpf libelf zlib libmnl jansson smartcols yaml-0.1 cmocka'
 modules='pytest scapy'
 
 say() { echo "bootstrap: $*"; }

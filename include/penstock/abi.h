@@ -17,7 +17,7 @@
 
 #include <linux/types.h>
 
-#define PS_ABI_VERSION 1
+#define PS_ABI_VERSION 2
 #define PS_MAGIC 0x5053544bu /* "PSTK" */
 
 #define PS_NAME_LEN 16 /* tunnel, table and account names: 15 characters and a NUL */
@@ -137,15 +137,24 @@ enum ps_hash_mode {
 	PS_HASH_MODULO = 1,
 };
 
+/* Rule 4: which mentions of the peer's ASN in an AS_PATH are prepends. */
+enum ps_prepend_count {
+	PS_PREPEND_ADDITIONAL = 0, /* all but the first */
+	PS_PREPEND_ALL = 1,
+};
+
 /* Node settings: primary, and read by the programs. */
 struct ps_node {
-	__u32 mode;	/* enum ps_node_mode */
-	__u32 ifindex;	/* penstock0 */
-	__u32 asn;	/* provider ASN of the communities, rule 3 */
-	__u16 region;	/* bit of the node's region, 0: none set */
-	__u8 hash_mode; /* enum ps_hash_mode */
-	__u8 pad;
+	__u32 mode;	    /* enum ps_node_mode */
+	__u32 ifindex;	    /* penstock0 */
+	__u32 asn;	    /* provider ASN of the communities, rule 3 */
+	__u16 region;	    /* bit of the node's region, 0: none set */
+	__u8 hash_mode;	    /* enum ps_hash_mode */
+	__u8 prepend_count; /* enum ps_prepend_count */
 };
+
+#define PS_DIRTY_MAPS 1u  /* ps_intent holds a transaction that is being written */
+#define PS_DIRTY_PLUMB 2u /* the kernel's routes, rules and addresses may be behind */
 
 /* What `load` chose; mapped by every opener. */
 struct ps_meta {
@@ -158,9 +167,11 @@ struct ps_meta {
 	__u32 max_tables; /* fixed and egress tables */
 	__u32 max_chunks; /* roots included */
 	__u32 max_blocks;
-	__u64 transactions; /* committed so far */
-	__u32 dirty;	    /* a transaction is being written */
-	__u32 peer_ifindex; /* the far end of the penstock0 pair */
+	__u64 transactions;	 /* committed so far */
+	__u64 bgp_rejected;	 /* BGP routes refused by rule 10 */
+	__u64 bgp_misconfigured; /* BGP routes with several base communities, rule 3 */
+	__u32 dirty;		 /* PS_DIRTY_*: what a killed writer would have left undone */
+	__u32 peer_ifindex;	 /* the far end of the penstock0 pair */
 	/* Chunk allocator, see user/core/stride.h. */
 	__u32 chunk_free;  /* head of the free list, 0: empty */
 	__u32 chunk_limbo; /* head of the list of chunks that readers may still hold */
@@ -319,7 +330,7 @@ PS_ASSERT(sizeof(struct ps_reason_stats) == 16);
 PS_ASSERT(sizeof(struct ps_node) == 16);
 PS_ASSERT(__builtin_offsetof(struct ps_meta, max_prefixes) == 16);
 PS_ASSERT(__builtin_offsetof(struct ps_meta, transactions) == 40);
-PS_ASSERT(sizeof(struct ps_meta) == 80);
+PS_ASSERT(sizeof(struct ps_meta) == 96);
 PS_ASSERT(__builtin_offsetof(struct ps_tunnel, local_be) == 24);
 PS_ASSERT(__builtin_offsetof(struct ps_tunnel, nh_ifindex) == 60);
 PS_ASSERT(sizeof(struct ps_tunnel) == 72);

@@ -230,8 +230,11 @@ int parse_region(struct cli *c, const struct keyword *k, const char *value, void
 static int keyword_value(struct cli *c, const struct keyword *k, int i, void *out,
 			 struct given *given)
 {
-	const char *value = arg_need(c, k->expected);
+	const char *value;
 
+	if (k->flag)
+		return 0;
+	value = arg_need(c, k->expected);
 	if (!value)
 		return -EINVAL;
 	if (k->none && !strcmp(value, "none")) {
@@ -251,7 +254,7 @@ int keywords_parse(struct cli *c, const struct keyword *table, void *out, struct
 		words[n] = table[n].word;
 	while ((word = arg_peek(&c->args))) {
 		c->args.at++;
-		i = word_match(c, NULL, word, words, n);
+		i = word_match(c, NULL, strncmp(word, "--", 2) ? word : word + 2, words, n);
 		if (i < 0)
 			return i;
 		if (given->set & (1u << i))

@@ -97,6 +97,7 @@ struct keyword {
 	const char *expected;	   /* what to say if the value is missing */
 	bool required;
 	bool none; /* `none` may stand for no value */
+	bool flag; /* stands alone, without a value; `parse` is not used */
 };
 
 struct iface_addr {
@@ -133,7 +134,10 @@ int name_check(struct cli *c, const char *what, const char *word, enum name_kind
  * error that lists what was expected, or what is ambiguous. `what` may be NULL.
  */
 int word_match(struct cli *c, const char *what, const char *word, const char *const *list, int n);
-/* Keywords and values up to the end of the command, in any order, each once. */
+/*
+ * Keywords and values up to the end of the command, in any order, each once. Two dashes before a
+ * keyword are accepted: `doctor --repair` is `doctor repair`.
+ */
 int keywords_parse(struct cli *c, const struct keyword *table, void *out, struct given *given);
 
 /* --- verbs.c: the table --------------------------------------------------------------------------
