@@ -58,6 +58,18 @@ struct tiers {
 	unsigned int n;
 };
 
+void group_view(const struct ps_tunnel *t, uint32_t n, struct group_tunnel *view)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		view[i] = (struct group_tunnel){
+			.name = t[i].state == PS_STATE_USED ? t[i].name : NULL,
+			.slot = t[i].slot,
+			.health = t[i].health,
+		};
+}
+
 /* Rule 4: prepends are a thing of BGP. */
 static uint64_t priority_route(const struct ps_candidate *c)
 {

@@ -44,6 +44,9 @@ struct group_node {
 	uint8_t hash_mode; /* enum ps_hash_mode */
 };
 
+/* What groups need to know of n tunnels, by id. Borrows their names. */
+void group_view(const struct ps_tunnel *t, uint32_t n, struct group_tunnel *view);
+
 /* Rule 5. Saturates. */
 uint32_t priority_effective(const struct ps_candidate *c, uint8_t health);
 

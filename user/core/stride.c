@@ -72,8 +72,10 @@ static uint32_t entry_rank(uint32_t leaf)
 }
 
 /* Release order keeps the allocator's stores in the order written, should the process be killed. */
-static void word_set(uint32_t *word, uint32_t value)
+static void word_set(const struct stride *s, uint32_t *word, uint32_t value)
 {
+	if (s->on_word)
+		s->on_word(s->on_store_arg);
 	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
@@ -83,22 +85,22 @@ static uint32_t chunk_take(struct stride *s)
 	struct ps_meta *m = s->meta;
 	uint32_t c = m->chunk_free;
 
-	word_set(&m->chunk_used, m->chunk_used + 1);
+	word_set(s, &m->chunk_used, m->chunk_used + 1);
 	if (c) {
-		word_set(&m->chunk_free, s->link[c]);
+		word_set(s, &m->chunk_free, s->link[c]);
 		return c;
 	}
 	c = m->chunk_next;
 	assert(c < m->max_chunks);
-	word_set(&m->chunk_next, c + 1);
+	word_set(s, &m->chunk_next, c + 1);
 	return c;
 }
 
 /* Of a chunk that no entry leads to any more. */
 static void chunk_retire(struct stride *s, uint32_t c)
 {
-	word_set(&s->link[c], s->meta->chunk_limbo);
-	word_set(&s->meta->chunk_limbo, c);
+	word_set(s, &s->link[c], s->meta->chunk_limbo);
+	word_set(s, &s->meta->chunk_limbo, c);
 }
 
 uint32_t stride_available(const struct stride *s)
@@ -113,10 +115,10 @@ void stride_reclaim(struct stride *s)
 
 	/* One by one: handing over the list whole would have it on both for an instant, or none. */
 	while ((c = m->chunk_limbo)) {
-		word_set(&m->chunk_limbo, s->link[c]);
-		word_set(&s->link[c], m->chunk_free);
-		word_set(&m->chunk_free, c);
-		word_set(&m->chunk_used, m->chunk_used - 1);
+		word_set(s, &m->chunk_limbo, s->link[c]);
+		word_set(s, &s->link[c], m->chunk_free);
+		word_set(s, &m->chunk_free, c);
+		word_set(s, &m->chunk_used, m->chunk_used - 1);
 	}
 }
 
@@ -328,4 +330,173 @@ int stride_walk(const struct stride *s, uint32_t table,
 	struct prefix all = { .addr = 0, .len = 0 };
 
 	return span_walk(s, span_in(stride_root(table), 0, all), 0, fn, arg);
+}
+
+/* --- looking at all of it ------------------------------------------------------------ */
+
+struct look {
+	uint32_t roots;
+	uint64_t *seen; /* chunks met */
+	uint32_t met, wrong;
+};
+
+static bool look_seen(const struct look *l, uint32_t c)
+{
+	return l->seen[c / 64] >> (c % 64) & 1;
+}
+
+/* Marks a chunk; false if it is none, or was met before. */
+static bool look_meet(const struct stride *s, struct look *l, uint32_t c)
+{
+	if (c < l->roots || c >= s->meta->max_chunks || look_seen(l, c))
+		return false;
+	l->seen[c / 64] |= 1ull << (c % 64);
+	l->met++;
+	return true;
+}
+
+static void look_span(const struct stride *s, struct span at, struct look *l)
+{
+	uint32_t i, e;
+
+	for (i = at.first; i < at.first + at.count; i++) {
+		e = entry_load(s, at.chunk, i);
+		if (!(e & PS_FIB_CHUNK))
+			continue;
+		if (at.level < 2 && look_meet(s, l, e & ~PS_FIB_CHUNK))
+			look_span(s, span_below(e, at.level), l);
+		else
+			l->wrong++;
+	}
+}
+
+static void look_tables(const struct stride *s, uint32_t tables, struct look *l)
+{
+	const struct prefix all = { .addr = 0, .len = 0 };
+	uint32_t i;
+
+	memset(l->seen, 0, (s->meta->max_chunks / 64 + 1) * sizeof(*l->seen));
+	for (i = 0; i < tables; i++)
+		look_span(s, span_in(stride_root(i), 0, all), l);
+}
+
+static void look_list(const struct stride *s, uint32_t c, struct look *l)
+{
+	while (c) {
+		if (c >= s->meta->chunk_next || !look_meet(s, l, c)) {
+			l->wrong++;
+			return;
+		}
+		c = s->link[c];
+	}
+}
+
+struct stride_audit stride_audit(const struct stride *s, uint32_t tables, uint64_t *seen)
+{
+	struct look l = { .roots = stride_root(tables), .seen = seen };
+	const struct ps_meta *m = s->meta;
+	struct stride_audit a = { 0, 0 };
+	uint32_t i, used;
+
+	if (m->chunk_next < l.roots || m->chunk_next > m->max_chunks)
+		return (struct stride_audit){ .wrong = 1 };
+	look_tables(s, tables, &l);
+	look_list(s, m->chunk_limbo, &l);
+	used = l.roots + l.met;
+	look_list(s, m->chunk_free, &l);
+	for (i = l.roots; i < m->chunk_next; i++)
+		a.lost += !look_seen(&l, i);
+	for (; i < m->max_chunks; i++) /* would be given out a second time */
+		l.wrong += look_seen(&l, i);
+	if (!a.lost && used != m->chunk_used)
+		a.lost++;
+	a.wrong = l.wrong;
+	return a;
+}
+
+void stride_sweep(struct stride *s, uint32_t tables, uint64_t *seen)
+{
+	struct look l = { .roots = stride_root(tables), .seen = seen };
+	struct ps_meta *m = s->meta;
+	uint32_t i, next = l.roots;
+
+	look_tables(s, tables, &l);
+	for (i = l.roots; i < m->max_chunks; i++)
+		if (look_seen(&l, i))
+			next = i + 1;
+	m->chunk_next = next;
+	m->chunk_limbo = 0;
+	m->chunk_free = 0;
+	m->chunk_used = l.roots + l.met;
+	for (i = next; i-- > l.roots;) {
+		if (look_seen(&l, i))
+			continue;
+		s->link[i] = m->chunk_free;
+		m->chunk_free = i;
+	}
+}
+
+/* Copies what is below an entry of another image; the number of the copy, 0: no chunk is left. */
+static uint32_t graft(struct stride *s, const struct stride *want, uint32_t entry)
+{
+	const struct ps_chunk *from = &want->chunk[entry & ~PS_FIB_CHUNK];
+	uint32_t c, i, e;
+
+	if (!stride_available(s))
+		return 0;
+	c = chunk_take(s);
+	for (i = 0; i < PS_CHUNK_SLOTS; i++) {
+		e = from->e[i];
+		if (e & PS_FIB_CHUNK) {
+			e = graft(s, want, e);
+			if (!e)
+				return 0;
+			e |= PS_FIB_CHUNK;
+		}
+		s->chunk[c].e[i] = e;
+	}
+	return c;
+}
+
+static int64_t compare_span(struct stride *s, struct span at, const struct stride *want,
+			    struct span from, bool mend, struct look *l)
+{
+	int64_t differ = 0, below;
+	uint32_t i, have, e;
+
+	for (i = 0; i < at.count; i++) {
+		have = entry_load(s, at.chunk, at.first + i);
+		e = entry_load(want, from.chunk, from.first + i);
+		if ((e & have & PS_FIB_CHUNK) && look_meet(s, l, have & ~PS_FIB_CHUNK)) {
+			below = compare_span(s, span_below(have, at.level), want,
+					     span_below(e, at.level), mend, l);
+			if (below < 0)
+				return below;
+			differ += below;
+			continue;
+		}
+		if (have == e && !(e & PS_FIB_CHUNK))
+			continue;
+		differ++;
+		if (!mend)
+			continue;
+		if (e & PS_FIB_CHUNK) {
+			e = graft(s, want, e);
+			if (!e)
+				return -ENOSPC;
+			e |= PS_FIB_CHUNK;
+		}
+		entry_store(s, at.chunk, at.first + i, e);
+	}
+	return differ;
+}
+
+int64_t stride_compare(struct stride *s, const struct stride *want, uint32_t table, uint32_t tables,
+		       bool mend, uint64_t *seen)
+{
+	const struct prefix all = { .addr = 0, .len = 0 };
+	struct span at = span_in(stride_root(table), 0, all);
+	struct look l = { .roots = stride_root(tables), .seen = seen };
+
+	return compare_span(s, at, want, at, mend, &l);
 }

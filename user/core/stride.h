@@ -37,7 +37,9 @@ struct stride {
 	uint32_t *link;		/* max_chunks: next chunk of the list it is on */
 	struct ps_meta *meta;	/* max_chunks and chunk_* are used */
 	uint64_t stores;	/* to entries that readers can reach; for tests and statistics */
-	void (*on_store)(void *arg); /* called before each of these; NULL: not. For tests */
+	/* For tests; NULL: not called. Before each of these, and before each allocator's store. */
+	void (*on_store)(void *arg);
+	void (*on_word)(void *arg);
 	void *on_store_arg;
 };
 
@@ -94,6 +96,33 @@ int stride_walk(const struct stride *s, uint32_t table,
 bool stride_filled(const struct stride *s, uint32_t table, struct prefix p);
 /* Is there any leaf within p, whatever its length? */
 bool stride_any(const struct stride *s, uint32_t table, struct prefix p);
+
+/*
+ * What a look at all chunks finds. `tables`: how many there are. `seen` is the caller's: bits for
+ * max_chunks chunks.
+ */
+struct stride_audit {
+	uint32_t wrong; /* entries that lead to no chunk, or to one met before; lists that run wild
+			 */
+	uint32_t lost;	/* chunks that nothing leads to and no list holds, or that miscount */
+};
+struct stride_audit stride_audit(const struct stride *s, uint32_t tables, uint64_t *seen);
+
+/*
+ * Makes the allocator's words anew from what the roots lead to: each chunk that nothing leads to
+ * is free. Only after a grace period, as with stride_reclaim().
+ */
+void stride_sweep(struct stride *s, uint32_t tables, uint64_t *seen);
+
+/*
+ * Compares a table with the same table of another image, which was made from the same prefixes and
+ * so must have the same answers and the same shape; chunk numbers do not count. Returns how many
+ * entries differ. With `mend` each is stored anew, whatever hung below it left to a sweep; -ENOSPC
+ * if there are not enough chunks. `seen` is zero before the first table: an entry that leads to a
+ * chunk met before differs.
+ */
+int64_t stride_compare(struct stride *s, const struct stride *want, uint32_t table, uint32_t tables,
+		       bool mend, uint64_t *seen);
 
 /* Chunks that an insert could take now without a reclaim. */
 uint32_t stride_available(const struct stride *s);
