@@ -153,8 +153,9 @@ struct ps_node {
 	__u8 prepend_count; /* enum ps_prepend_count */
 };
 
-#define PS_DIRTY_MAPS 1u  /* ps_intent holds a transaction that is being written */
-#define PS_DIRTY_PLUMB 2u /* the kernel's routes, rules and addresses may be behind */
+#define PS_DIRTY_MAPS 1u   /* ps_intent holds a transaction that is being written */
+#define PS_DIRTY_CHUNKS 4u /* the chunk allocator's lists are being changed */
+#define PS_DIRTY_PLUMB 2u  /* the kernel's routes, rules and addresses may be behind */
 
 /* What `load` chose; mapped by every opener. */
 struct ps_meta {
@@ -173,12 +174,12 @@ struct ps_meta {
 	__u32 dirty;		 /* PS_DIRTY_*: what a killed writer would have left undone */
 	__u32 peer_ifindex;	 /* the far end of the penstock0 pair */
 	/* Chunk allocator, see user/core/stride.h. */
-	__u32 chunk_free;  /* head of the free list, 0: empty */
-	__u32 chunk_limbo; /* head of the list of chunks that readers may still hold */
-	__u32 chunk_next;  /* first chunk never used */
-	__u32 chunk_used;  /* roots, chunks in tables and in limbo */
-	__u32 route_count; /* entries of ps_route */
-	__u32 pad;
+	__u32 chunk_free;   /* head of the free list, 0: empty */
+	__u32 chunk_limbo;  /* head of the list of chunks that readers may still hold */
+	__u32 chunk_next;   /* first chunk never used */
+	__u32 chunk_used;   /* roots, chunks in tables and in limbo */
+	__u32 route_count;  /* entries of ps_route */
+	__u32 intent_count; /* how often ps_intent has been replaced by one of another size */
 };
 
 enum ps_state {

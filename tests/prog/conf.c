@@ -153,6 +153,12 @@ void conf_apply(const struct conf *c)
 	must(txn_commit(t, &err), &err, c->name ? c->name : "commit");
 }
 
+void conf_swap(struct txn *t, const struct conf *c)
+{
+	unstage(t);
+	stage(t, c);
+}
+
 void conf_health(const char *tunnel, uint8_t health)
 {
 	struct ps_tunnel now;

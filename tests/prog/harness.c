@@ -254,10 +254,32 @@ void harness_attach(void)
 	look(hs.seen);
 }
 
+static void print_finding(void *arg, const char *where, const char *what, bool mended)
+{
+	(void)mended;
+	print_message("%s: %s\n", where, what);
+	++*(unsigned int *)arg;
+}
+
+void harness_healthy(const char *since)
+{
+	unsigned int found = 0;
+	struct error err;
+
+	must(store_doctor(instance, false, print_finding, &found, &err), &err, since);
+	if (found)
+		fail_msg("%s: the doctor has %u findings", since, found);
+}
+
 void must(int r, const struct error *err, const char *what)
 {
-	if (r)
-		fail_msg("%s: %s (%d)", what, err->text, r);
+	if (!r)
+		return;
+	if (getpid() != owner) { /* a child must not go on as the test program */
+		fprintf(stderr, "%s: %s (%d)\n", what, err->text, r);
+		_exit(3);
+	}
+	fail_msg("%s: %s (%d)", what, err->text, r);
 }
 
 /* --- counters -------------------------------------------------------------------------------- */

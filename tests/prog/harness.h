@@ -81,6 +81,9 @@ void harness_any_cpu(void);
 		}                                                          \
 	} while (0)
 
+/* Fails the test, naming what was found, unless the doctor finds nothing. */
+void harness_healthy(const char *since);
+
 /* Runs a shell command in the namespace; fails the test when it fails. */
 void sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -186,6 +189,8 @@ int conf_route_stage(struct txn *t, const struct conf_route *r, struct error *er
 void conf_apply(const struct conf *c);
 /* Removes everything but the ports. */
 void conf_clear(void);
+/* The same as one transaction, staged: everything goes but the ports, and *c comes. */
+void conf_swap(struct txn *t, const struct conf *c);
 /* Health of one tunnel. */
 void conf_health(const char *tunnel, uint8_t health);
 

@@ -163,7 +163,7 @@ static void test_abi(void **state)
 	assert_true(store_open(&st, harness_instance(), false, &err) < 0);
 	assert_null(st);
 	assert_non_null(strstr(err.text, "4711"));
-	assert_non_null(strstr(err.text, "version 1"));
+	assert_non_null(strstr(err.text, "version 2"));
 	err.text[0] = '\0';
 	assert_true(store_load(harness_instance(), &none, &upgraded, &err) < 0);
 	assert_non_null(strstr(err.text, "4711"));

@@ -224,13 +224,14 @@ size_t tunnels_used(const struct store *st);
 size_t groups_used(const struct store *st);
 size_t tables_used(const struct store *st);
 
-extern const struct keyword load_words[], attach_words[], node_words[], prefix_words[],
-	policy_words[], tunnel_add_words[], tunnel_set_words[], route_words[], route_del_words[],
-	route_show_words[];
+extern const struct keyword doctor_words[], load_words[], attach_words[], node_words[],
+	prefix_words[], policy_words[], tunnel_add_words[], tunnel_set_words[], route_words[],
+	route_del_words[], route_show_words[];
 
 int do_load(struct cli *c);
 int do_unload(struct cli *c);
 int do_status(struct cli *c);
+int do_doctor(struct cli *c);
 int do_attach(struct cli *c);
 int do_detach(struct cli *c);
 int do_node_set(struct cli *c);

@@ -170,8 +170,9 @@ static int report(struct cli *c, int r)
 
 	if (!r)
 		return 0;
-	print_message("\033[31m", "Error", printable(c->err.text));
-	if (c->json) {
+	if (*c->err.text)
+		print_message("\033[31m", "Error", printable(c->err.text));
+	if (c->json && *c->err.text) {
 		text = json_string(c->err.text);
 		for (p = c->err.text; !text && *p; p++)
 			if (*p & 0x80) /* a bad word that is no UTF-8 */

@@ -20,6 +20,8 @@ static const struct verb verbs[] = {
 	{ "unload", NULL, "", "remove the instance and everything in it", do_unload, 0, NULL },
 	{ "status", NULL, "", "what is loaded, where, how full, and what is wrong", do_status,
 	  VERB_SHOW, NULL },
+	{ "doctor", NULL, "[--repair]", "compare the maps with what they should hold", do_doctor, 0,
+	  doctor_words },
 	{ "attach", NULL, "DEV role wan|lan [mode auto|native|generic]", "make a device a port",
 	  do_attach, 0, attach_words },
 	{ "detach", NULL, "DEV", "take the program off a port", do_detach, 0, NULL },

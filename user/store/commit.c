@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Writing what a transaction staged, make before break: tunnels, prefixes, groups with their rows,
- * then leaves that lead to them; and for what goes, the reverse. At every instant a packet meets
- * the old decision for its prefix or the new one.
+ * Carrying out a plan (plan.h), make before break. First what only user space reads, then what
+ * packets meet, in this order:
+ *
+ *   slots and endpoints of new and changed tunnels;
+ *   rows that no leaf leads to yet, and copies of those that will change;
+ *   leaves of routes that come or change, longest prefixes first, so that an address goes from its
+ *   old answer to that of its final prefix at once; those that will go keep the old content;
+ *   owned prefixes and policies: after the routes that come with them, before those that go, since
+ *   an owned address without a route is dropped;
+ *   rows that change, bucket by bucket; leaves that led to copies;
+ *   leaves that go, shortest prefixes first, so that each uncovers its final cover;
+ *   tunnels that go.
+ *
+ * At every instant a packet meets for its prefix the old decision or the new one. Each step may be
+ * repeated: that is what recovery does.
  *
  * What a packet may still be reading is not overwritten: a changed tunnel goes to its spare slot,
  * chunks, rows and ids that are cut off stay in limbo until a grace period has passed, which is
  * waited for only when something has to be used again.
- *
- * Everything that can be refused is refused before the first store: commit_prepare() counts the
- * chunks that the staged prefixes will need.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -19,511 +28,512 @@
 
 #include "core/tunnel.h"
 #include "penstock/wire.h"
-#include "store/internal.h"
+#include "store/plan.h"
 
-/* --- before the first store ---------------------------------------------------------- */
+#define BATCH 4096u /* entries of a hash map written by one call */
 
-/* Chunks that are missing on the way to a prefix, as (table, address part, level) words. */
-struct chunk_need {
-	uint64_t *key;
-	size_t n, cap;
+/* What carrying out needs beside the plan. */
+struct work {
+	struct store *st;
+	const struct plan *p;
+	struct ps_tunnel *was;	   /* all tunnels, as before the transaction */
+	struct group_tunnel *view; /* as core/group.h wants them, afterwards */
+	struct group_tunnel *old;  /* and before; part of view */
+	uint8_t *class;		   /* by group id */
+	uint32_t *fresh, *stale;   /* copies of rows by group id; NULL: there are none */
+	struct plan_edit *flip;	   /* routes that appear or vanish while their groups stay */
+	uint32_t flips;
 };
 
-static int need_add(struct chunk_need *need, uint16_t table, uint32_t part, unsigned int level)
+/* --- what only user space reads ------------------------------------------------------ */
+
+static int write_entries(struct store *st, enum store_map map, const struct plan_edit *e,
+			 uint32_t n)
 {
-	uint64_t *more;
+	struct ps_prefix_key *k = malloc(BATCH * sizeof(*k));
+	uint32_t *v = malloc(BATCH * sizeof(*v)), i, m = 0;
+	int r = k && v ? 0 : -ENOMEM;
 
-	if (need->n == need->cap) {
-		need->cap = need->cap ? need->cap * 2 : 256;
-		more = realloc(need->key, need->cap * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		need->key = more;
-	}
-	need->key[need->n++] = (uint64_t)table << 48 | (uint64_t)level << 40 | part;
-	return 0;
-}
-
-static int need_prefix(struct chunk_need *need, const struct store *st, uint16_t table,
-		       struct prefix p)
-{
-	uint32_t e;
-	int r = 0;
-
-	if (p.len <= 16)
-		return 0;
-	e = st->fib[stride_root(table) + (p.addr >> 24)].e[(p.addr >> 16) & 255];
-	if (!(e & PS_FIB_CHUNK))
-		r = need_add(need, table, p.addr >> 16, 1);
-	if (r || p.len <= 24)
-		return r;
-	if (e & PS_FIB_CHUNK) {
-		e = st->fib[e & ~PS_FIB_CHUNK].e[(p.addr >> 8) & 255];
-		if (e & PS_FIB_CHUNK)
-			return 0;
-	}
-	return need_add(need, table, p.addr >> 8, 2);
-}
-
-static int u64_cmp(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int need_all(struct chunk_need *need, const struct txn *t)
-{
-	const struct store *st = t->st;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < t->edits; i++) {
-		const struct edit *e = &t->edit[i];
-		struct prefix p = { .addr = PS_BE32(e->key.addr_be), .len = e->key.len };
-
-		if (e->new != GROUP_NONE)
-			r = need_prefix(need, st, e->key.table, p);
-	}
-	for (i = 0; !r && i < t->prefix.n; i++)
-		if (t->prefix.e[i].new != GROUP_NONE)
-			r = need_prefix(need, st, PS_T_OWNED, t->prefix.e[i].p);
-	for (i = 0; !r && i < t->policy.n; i++)
-		if (t->policy.e[i].new != GROUP_NONE)
-			r = need_prefix(need, st, PS_T_POLICY, t->policy.e[i].p);
-	for (i = PS_TUNNEL_FIRST; !r && i < st->meta->max_tunnels; i++) {
-		if (t->tunnel[i].state != PS_STATE_USED)
+	for (i = 0; !r && i <= n; i++) {
+		if (m == BATCH || (i == n && m)) {
+			store_step(st);
+			r = bpf_map_update_batch(st->fd[map], k, v, &m, NULL) ? -errno : 0;
+			m = 0;
+		}
+		if (r || i == n)
 			continue;
-		r = need_prefix(need, st, PS_T_REMOTE,
-				(struct prefix){ PS_BE32(t->tunnel[i].remote_be), 32 });
-		if (!r)
-			r = need_prefix(need, st, PS_T_LOCAL,
-					(struct prefix){ PS_BE32(t->tunnel[i].local_be), 32 });
+		if (e[i].now != GROUP_NONE) {
+			k[m] = e[i].key;
+			v[m++] = e[i].now;
+			continue;
+		}
+		store_step(st);
+		if (bpf_map_delete_elem(st->fd[map], &e[i].key) && errno != ENOENT)
+			r = -errno;
 	}
+	free(k);
+	free(v);
 	return r;
 }
 
-static int commit_prepare(struct txn *t, struct error *err)
+/* Names that come (`add`), or that go. */
+static void write_names(const struct work *w, bool add)
 {
-	struct chunk_need need = { 0 };
-	size_t i, n = 0;
-	int r = need_all(&need, t);
+	uint32_t i;
 
-	if (r) {
-		free(need.key);
-		return error_system(err, ENOMEM, "out of memory");
+	for (i = 0; i < w->p->head->names; i++) {
+		const struct plan_name *n = &w->p->name[i];
+
+		if ((n->now.refs != 0) != add)
+			continue;
+		store_step(w->st);
+		*(n->account ? &w->st->account[n->id] : &w->st->table[n->id]) = n->now;
 	}
-	if (need.n)
-		qsort(need.key, need.n, sizeof(*need.key), u64_cmp);
-	for (i = 0; i < need.n; i++)
-		n += !i || need.key[i] != need.key[i - 1];
-	free(need.key);
-	if (n > stride_available(&t->st->stride))
-		txn_reclaim(t);
-	if (n > stride_available(&t->st->stride))
-		return error_usage(err, ENOSPC,
-				   "FIB: %zu more chunks needed, %u of %u free; unload and load "
-				   "with a larger max-chunks or max-prefixes",
-				   n, stride_available(&t->st->stride), t->st->meta->max_chunks);
-	return 0;
+}
+
+static int write_primary(const struct work *w)
+{
+	const struct plan_head *h = w->p->head;
+	struct store *st = w->st;
+	uint32_t i;
+	int r = 0;
+
+	write_names(w, true);
+	for (i = 0; i < h->tunnels; i++) {
+		store_step(st);
+		st->tunnel[w->p->tunnel[i].id] = w->p->tunnel[i].now;
+	}
+	for (i = 0; i < h->groups; i++) {
+		const struct plan_group *g = &w->p->group[i];
+
+		store_step(st);
+		if (g->list)
+			st->cand[g->id] = w->p->list[g->list - 1];
+		if (g->now.state == PS_STATE_USED)
+			st->group[g->id] = g->now;
+	}
+	for (i = 0; !r && i < PLAN_MAPS; i++)
+		r = write_entries(st, plan_maps[i], w->p->edit[i], h->edits[i]);
+	return r;
 }
 
 /* --- tunnels ------------------------------------------------------------------------- */
 
-static bool tunnel_changed(const struct txn *t, uint32_t id)
-{
-	return memcmp(&t->tunnel[id], &t->st->tunnel[id], sizeof(t->tunnel[id])) != 0;
-}
-
-/* Writes the slot a tunnel will use; its rows are turned to it later. */
-static void write_slot(struct txn *t, uint32_t id)
-{
-	struct ps_tunnel *tun = &t->tunnel[id];
-	const struct ps_tunnel *old = &t->st->tunnel[id];
-	struct ps_slot s, *now = &t->st->slot[tun->slot];
-
-	tunnel_slot(tun, &s);
-	s.next = now->next;
-	if (old->state == PS_STATE_USED) {
-		if (!memcmp(&s, now, sizeof(s)))
-			return;
-		tun->slot ^= 1;
-		if (old->dirty_slot)
-			txn_reclaim(t);
-		tun->dirty_slot = 1;
-	}
-	t->st->slot[tun->slot] = s;
-}
-
-/*
- * Links the tunnels of one remote address, from the highest id down so that each link leads to
- * what is already in place, and returns the first one's slot, 0 if there is none. Those that are
- * about to go count until `gone` says that no row leads to them any more.
- */
-static uint16_t chain_link(struct txn *t, __be32 remote_be, bool gone)
-{
-	uint16_t next = 0;
-	uint32_t i;
-
-	for (i = t->st->meta->max_tunnels; i-- > PS_TUNNEL_FIRST;) {
-		const struct ps_tunnel *was = &t->st->tunnel[i], *now = &t->tunnel[i];
-		bool going = was->state == PS_STATE_USED && now->state != PS_STATE_USED;
-
-		if (now->remote_be != remote_be ||
-		    (now->state != PS_STATE_USED && !(going && !gone)))
-			continue;
-		__atomic_store_n(&t->st->slot[now->slot].next, next, __ATOMIC_RELEASE);
-		next = now->slot;
-	}
-	return next;
-}
-
-static void index_remote(struct txn *t, __be32 remote_be, bool gone)
-{
-	struct prefix p = { PS_BE32(remote_be), 32 };
-	uint16_t first = chain_link(t, remote_be, gone);
-
-	if (first)
-		stride_insert(&t->st->stride, PS_T_REMOTE, p, first);
-	else
-		stride_delete(&t->st->stride, PS_T_REMOTE, p, 0);
-}
-
-/* `gone` as above: an endpoint of a tunnel about to go stays ours until then. */
-static void index_local(struct txn *t, __be32 local_be, bool gone)
-{
-	struct prefix p = { PS_BE32(local_be), 32 };
-	bool any = false;
-	uint32_t i;
-
-	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels && !any; i++) {
-		any = t->tunnel[i].state == PS_STATE_USED && t->tunnel[i].local_be == local_be;
-		if (!gone)
-			any |= t->st->tunnel[i].state == PS_STATE_USED &&
-			       t->st->tunnel[i].local_be == local_be;
-	}
-	if (any)
-		stride_insert(&t->st->stride, PS_T_LOCAL, p, 1);
-	else
-		stride_delete(&t->st->stride, PS_T_LOCAL, p, 0);
-}
-
-/* Brings the endpoint index in line for the addresses a changed tunnel has or had. */
-static void index_tunnel(struct txn *t, const struct ps_tunnel *was, const struct ps_tunnel *now,
-			 bool gone)
-{
-	index_remote(t, now->remote_be, gone);
-	index_local(t, now->local_be, gone);
-	if (was->state == PS_STATE_USED && was->remote_be != now->remote_be)
-		index_remote(t, was->remote_be, gone);
-	if (was->state == PS_STATE_USED && was->local_be != now->local_be)
-		index_local(t, was->local_be, gone);
-}
-
-/* --- groups -------------------------------------------------------------------------- */
-
-static void write_row(struct txn *t, uint32_t g)
-{
-	uint16_t row[ROW_MAX], *to;
-	uint32_t log2 = t->group[g].row >> PS_ROW_LOG2_SHIFT, i;
-	const struct group_node node = { t->node.region, t->node.hash_mode };
-	const struct ps_candidate *c;
-	unsigned int n;
-
-	c = txn_group_list(t, g, &n);
-	group_row(c, n, t->view, &node, log2, row);
-	to = t->st->row[t->group[g].row & PS_ROW_BLOCK_MASK].slot;
-	for (i = 0; i < PS_BLOCK_SLOTS << log2; i++) {
-		if (to[i] == row[i])
-			continue;
-		__atomic_store_n(&to[i], row[i], __ATOMIC_RELEASE);
-		t->st->row_writes++;
-	}
-}
-
-/* Does the group hold a tunnel whose slot or health differs from what its row was made of? */
-static bool group_affected(const struct txn *t, uint32_t g, const uint8_t *turned)
-{
-	const struct ps_candidate *c;
-	unsigned int n, i;
-
-	c = txn_group_list(t, g, &n);
-	for (i = 0; i < n; i++)
-		if (turned[c[i].tunnel])
-			return true;
-	return false;
-}
-
-/* Rule 2. Returns whether it is another answer than before. */
-static bool write_visible(struct txn *t, uint32_t g)
-{
-	const struct group_node node = { t->node.region, t->node.hash_mode };
-	struct ps_group *to = &t->st->group[g];
-	const struct ps_candidate *c;
-	uint8_t was = to->visible;
-	unsigned int n;
-
-	c = txn_group_list(t, g, &n);
-	to->visible = group_active(c, n, t->view, &node) != 0;
-	return to->visible != was;
-}
-
-/* Returns whether routes of groups that were there have appeared or vanished (rule 2). */
-static bool write_groups(struct txn *t, const uint8_t *turned)
-{
-	const struct ps_node *old = t->st->node;
-	bool all = old->region != t->node.region || old->hash_mode != t->node.hash_mode;
-	bool flipped = false;
-	uint32_t g;
-
-	for (g = 0; g < t->st->meta->max_groups; g++) {
-		if (t->group[g].state != PS_STATE_USED)
-			continue;
-		if (t->cand[g]) {
-			t->st->cand[g] = *t->cand[g];
-			write_row(t, g);
-			t->st->group[g] = t->group[g];
-			write_visible(t, g);
-		} else if (all || group_affected(t, g, turned)) {
-			write_row(t, g);
-			flipped |= all && write_visible(t, g);
-		}
-	}
-	return flipped;
-}
-
-/* Counts, and limbo for those that nobody uses any more. */
-static void write_refs(struct txn *t)
-{
-	uint32_t g;
-
-	for (g = 0; g < t->st->meta->max_groups; g++) {
-		struct ps_group *to = &t->st->group[g];
-
-		if (t->group[g].state != PS_STATE_USED)
-			continue;
-		to->refs = t->group[g].refs;
-		if (!to->refs)
-			to->state = PS_STATE_LIMBO;
-	}
-}
-
-/* --- prefixes of the three hash maps ------------------------------------------------- */
-
-/* Makes the FIB say what the entry says. */
-static int leaf_paint(struct txn *t, enum store_map map, uint16_t table, struct prefix p,
-		      uint32_t value)
-{
-	struct stride *s = &t->st->stride;
-
-	table = entry_table(map, table);
-	if (entry_shows(t->st, map, value))
-		return stride_insert(s, table, p, entry_payload(t->st, map, value));
-	stride_delete(s, table, p, entry_cover(t->st, map, table, p));
-	return 0;
-}
-
-static int leaf_set(struct txn *t, enum store_map map, uint16_t table, struct prefix p,
-		    uint32_t value)
-{
-	int r = entry_set(t->st, map, table, p, value);
-
-	return r ? r : leaf_paint(t, map, table, p, value);
-}
-
-static int leaf_del(struct txn *t, enum store_map map, uint16_t table, struct prefix p)
-{
-	stride_delete(&t->st->stride, entry_table(map, table), p,
-		      entry_cover(t->st, map, table, p));
-	return entry_del(t->st, map, table, p);
-}
-
-/* Adds and changes (`add`), or removals, of a staged set. */
-static int write_set(struct txn *t, struct entry_set *set, enum store_map map, bool add)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < set->n; i++) {
-		struct entry_edit *e = &set->e[i];
-
-		if (e->new == e->old)
-			continue;
-		if (add && e->new != GROUP_NONE)
-			r = leaf_set(t, map, 0, e->p, e->new);
-		else if (!add && e->new == GROUP_NONE)
-			r = leaf_del(t, map, 0, e->p);
-	}
-	return r;
-}
-
-static int write_routes(struct txn *t, bool add)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < t->edits; i++) {
-		struct edit *e = &t->edit[i];
-		struct prefix p = { .addr = PS_BE32(e->key.addr_be), .len = e->key.len };
-
-		if (e->new == e->old)
-			continue;
-		if (add && e->new != GROUP_NONE)
-			r = leaf_set(t, MAP_ROUTE, e->key.table, p, e->new);
-		else if (!add && e->new == GROUP_NONE)
-			r = leaf_del(t, MAP_ROUTE, e->key.table, p);
-	}
-	return r;
-}
-
-/*
- * The node's region has changed and with it what is visible: every route is painted anew. Those
- * that appear first, so that a longer prefix is there before the shorter one that it relies on
- * goes.
- */
-static int repaint_routes(struct txn *t)
-{
-	struct entry *list;
-	size_t n, i;
-	int pass, r = entry_load(t->st, MAP_ROUTE, &list, &n);
-
-	for (pass = 0; pass < 2; pass++)
-		for (i = 0; !r && i < n; i++)
-			if (entry_shows(t->st, MAP_ROUTE, list[i].value) == !pass)
-				r = leaf_paint(t, MAP_ROUTE, list[i].table, list[i].p,
-					       list[i].value);
-	free(list);
-	return r;
-}
-
-/* --- the whole ----------------------------------------------------------------------- */
-
-/* Names whose last user went, or that were never taken up, go. */
-static void write_names(struct txn *t)
-{
-	uint32_t i;
-
-	for (i = 1; i < STORE_ACCOUNTS; i++)
-		if (!t->account[i].refs)
-			memset(&t->account[i], 0, sizeof(t->account[i]));
-	for (i = PS_T_EGRESS; i < t->st->meta->max_tables; i++)
-		if (!t->table[i].refs)
-			memset(&t->table[i], 0, sizeof(t->table[i]));
-	memcpy(t->st->account, t->account, STORE_ACCOUNTS * sizeof(*t->account));
-	memcpy(t->st->table, t->table, t->st->meta->max_tables * sizeof(*t->table));
-}
-
 /* A new tunnel counts from zero, also where its id was another's. */
-static void clear_stats(const struct store *st, uint32_t id)
+static void clear_stats(struct store *st, uint32_t id)
 {
 	int cpus = libbpf_num_possible_cpus();
 	void *zero = cpus > 0 ? calloc((size_t)cpus, sizeof(struct ps_tunnel_stats)) : NULL;
 
+	store_step(st);
 	if (zero)
 		bpf_map_update_elem(st->fd[MAP_TUNNEL_STAT], &id, zero, BPF_ANY);
 	free(zero);
 }
 
-/* What a changed tunnel asks of the rest of the commit. */
-#define TURN_ROWS 1  /* rows that hold it are to be made again */
-#define TURN_INDEX 2 /* endpoints it no longer has are to be forgotten */
+/* Has the tunnel another header than before, or has it had none? */
+static bool comes(const struct plan_tunnel *t)
+{
+	return t->now.state == PS_STATE_USED &&
+	       (t->was.state != PS_STATE_USED || t->was.slot != t->now.slot);
+}
 
-static void make_tunnels(struct txn *t, uint8_t *turned)
+static bool goes(const struct plan_tunnel *t)
+{
+	return t->was.state == PS_STATE_USED &&
+	       (t->now.state != PS_STATE_USED || t->was.slot != t->now.slot);
+}
+
+/* All but the link, which belongs to the chain. No row leads to the slot before it is written. */
+static void write_slot(struct store *st, const struct ps_tunnel *t)
+{
+	struct ps_slot s;
+
+	tunnel_slot(t, &s);
+	store_step(st);
+	memcpy(&st->slot[t->slot], &s, offsetof(struct ps_slot, next));
+}
+
+static void make_tunnels(const struct work *w)
 {
 	uint32_t i;
 
-	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels; i++) {
-		const struct ps_tunnel was = t->st->tunnel[i];
-		struct ps_tunnel *now = &t->tunnel[i];
+	for (i = 0; i < w->p->head->tunnels; i++) {
+		const struct plan_tunnel *t = &w->p->tunnel[i];
 
-		if (!tunnel_changed(t, i) || now->state != PS_STATE_USED)
+		if (!comes(t))
 			continue;
-		if (was.state != PS_STATE_USED)
-			clear_stats(t->st, i);
-		write_slot(t, i);
-		if (was.slot != now->slot || was.health != now->health)
-			turned[i] |= TURN_ROWS;
-		if (was.state != PS_STATE_USED || was.slot != now->slot)
-			index_tunnel(t, &was, now, false);
-		if (was.state == PS_STATE_USED && was.slot != now->slot)
-			turned[i] |= TURN_INDEX;
+		if (t->was.state != PS_STATE_USED)
+			clear_stats(w->st, t->id);
+		write_slot(w->st, &t->now);
 	}
+	for (i = 0; i < w->p->head->tunnels; i++)
+		if (comes(&w->p->tunnel[i]))
+			index_remote(w->st, w->was, w->p->tunnel[i].now.remote_be, false);
+	for (i = 0; i < w->p->head->tunnels; i++)
+		if (comes(&w->p->tunnel[i]))
+			index_local(w->st, w->was, w->p->tunnel[i].now.local_be, false);
 }
 
-static void break_tunnels(struct txn *t, const uint8_t *turned)
+static void break_tunnels(const struct work *w)
 {
 	uint32_t i;
 
-	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels; i++) {
-		const struct ps_tunnel was = t->st->tunnel[i];
+	for (i = 0; i < w->p->head->tunnels; i++)
+		if (goes(&w->p->tunnel[i]))
+			index_local(w->st, w->was, w->p->tunnel[i].was.local_be, true);
+	for (i = 0; i < w->p->head->tunnels; i++)
+		if (goes(&w->p->tunnel[i]))
+			index_remote(w->st, w->was, w->p->tunnel[i].was.remote_be, true);
+}
 
-		if (!tunnel_changed(t, i))
+/* --- rows ---------------------------------------------------------------------------- */
+
+/* What the row of a group is, or was, is written to the row at `ref`. */
+static void write_row(const struct work *w, uint32_t g, uint32_t ref, bool was)
+{
+	const struct plan_head *h = w->p->head;
+	const struct ps_node *n = was ? &h->was : &h->node;
+	const struct group_node node = { n->region, n->hash_mode };
+	uint32_t log2 = ref >> PS_ROW_LOG2_SHIFT, i;
+	struct store *st = w->st;
+	uint16_t row[ROW_MAX], *to = st->row[ref & PS_ROW_BLOCK_MASK].slot;
+
+	group_row(st->cand[g].c, st->group[g].n, was ? w->old : w->view, &node, log2, row);
+	for (i = 0; i < PS_BLOCK_SLOTS << log2; i++) {
+		if (to[i] == row[i])
 			continue;
-		if (t->tunnel[i].state != PS_STATE_USED || (turned[i] & TURN_INDEX))
-			index_tunnel(t, &was, &t->tunnel[i], true);
-		t->st->tunnel[i] = t->tunnel[i];
+		store_step(st);
+		__atomic_store_n(&to[i], row[i], __ATOMIC_RELEASE);
+		st->row_writes++;
 	}
 }
 
-static int commit_write(struct txn *t, uint8_t *turned)
+static void write_rows(const struct work *w, enum plan_class class)
 {
-	bool flipped;
+	uint32_t i;
+
+	for (i = 0; i < w->p->head->groups; i++) {
+		const struct plan_group *g = &w->p->group[i];
+
+		if (g->class == class)
+			write_row(w, g->id, g->now.row, false);
+	}
+}
+
+static void write_copies(const struct work *w)
+{
+	uint32_t i;
+
+	for (i = 0; i < w->p->head->groups; i++) {
+		const struct plan_group *g = &w->p->group[i];
+
+		if (g->fresh != PLAN_NO_ROW)
+			write_row(w, g->id, g->fresh, false);
+		if (g->stale != PLAN_NO_ROW)
+			write_row(w, g->id, g->stale, true);
+	}
+}
+
+/* --- leaves -------------------------------------------------------------------------- */
+
+static struct prefix edit_prefix(const struct plan_edit *e)
+{
+	return (struct prefix){ .addr = PS_BE32(e->key.addr_be), .len = e->key.len };
+}
+
+static bool shows(const struct work *w, uint32_t g)
+{
+	return g != GROUP_NONE && w->st->group[g].visible;
+}
+
+static bool has_copy(const uint32_t *copy, uint32_t g)
+{
+	return copy && copy[g] != PLAN_NO_ROW;
+}
+
+/* Routes that come, or lead elsewhere than before. */
+static int insert_routes(const struct work *w, const struct plan_edit *e, uint32_t n)
+{
+	uint32_t i, row;
+	int r = 0;
+
+	for (i = 0; !r && i < n; i++) {
+		if (!shows(w, e[i].now))
+			continue;
+		row = has_copy(w->fresh, e[i].now) ? w->fresh[e[i].now] :
+						     w->st->group[e[i].now].row;
+		r = stride_insert(&w->st->stride, e[i].key.table, edit_prefix(&e[i]), row);
+	}
+	return r;
+}
+
+/* Routes that will go and whose rows are about to change keep what they have. */
+static int hold_routes(const struct work *w, const struct plan_edit *e, uint32_t n)
+{
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; w->stale && !r && i < n; i++)
+		if (!shows(w, e[i].now) && e[i].was != GROUP_NONE && has_copy(w->stale, e[i].was))
+			r = stride_insert(&w->st->stride, e[i].key.table, edit_prefix(&e[i]),
+					  w->stale[e[i].was]);
+	return r;
+}
+
+/* Leaves that lead to a copy now lead to the group's own row, which has the same content. */
+static int settle_routes(const struct work *w, const struct plan_edit *e, uint32_t n)
+{
+	uint32_t i;
+	int r = 0;
+
+	for (i = 0; w->fresh && !r && i < n; i++)
+		if (shows(w, e[i].now) && has_copy(w->fresh, e[i].now))
+			r = stride_insert(&w->st->stride, e[i].key.table, edit_prefix(&e[i]),
+					  w->st->group[e[i].now].row);
+	return r;
+}
+
+/* What shows through when the prefix is gone; the hash maps know already. */
+static uint32_t cover_leaf(const struct store *st, enum store_map map, uint16_t table,
+			   struct prefix p)
+{
+	struct prefix cover;
+	uint32_t value;
+
+	if (!entry_cover(st, map, table, p, &cover, &value))
+		return 0;
+	return stride_leaf(cover.len, entry_payload(st, map, value));
+}
+
+static void delete_route(const struct work *w, const struct plan_edit *e)
+{
+	struct prefix p = edit_prefix(e);
+
+	if (e->was != GROUP_NONE && !shows(w, e->now))
+		stride_delete(&w->st->stride, e->key.table, p,
+			      cover_leaf(w->st, MAP_ROUTE, e->key.table, p));
+}
+
+/* From the ends of both lists, where the shortest are. */
+static void delete_routes(const struct work *w, const struct plan_edit *e, uint32_t n)
+{
+	uint32_t flips = w->flips;
+
+	while (n || flips) {
+		if (n && (!flips || e[n - 1].key.len <= w->flip[flips - 1].key.len))
+			delete_route(w, &e[--n]);
+		else
+			delete_route(w, &w->flip[--flips]);
+	}
+}
+
+/* Owned prefixes or policies: those that come, then those that go. */
+static int write_set(const struct work *w, enum plan_map map)
+{
+	const struct plan_edit *e = w->p->edit[map];
+	uint32_t n = w->p->head->edits[map], i;
+	uint16_t table = entry_table(plan_maps[map], 0);
+	struct stride *s = &w->st->stride;
+	int r = 0;
+
+	for (i = 0; !r && i < n; i++)
+		if (e[i].now != GROUP_NONE)
+			r = stride_insert(s, table, edit_prefix(&e[i]), e[i].now);
+	for (i = n; !r && i-- > 0;)
+		if (e[i].now == GROUP_NONE)
+			stride_delete(s, table, edit_prefix(&e[i]),
+				      cover_leaf(w->st, plan_maps[map], 0, edit_prefix(&e[i])));
+	return r;
+}
+
+/* --- the whole ----------------------------------------------------------------------- */
+
+/* The routes of groups that stay and whose visibility changes, longest first. */
+static int find_flips(struct work *w)
+{
+	struct entry *list;
+	uint32_t at = 0;
+	size_t n, i;
+	int len, r = entry_load(w->st, MAP_ROUTE, &list, &n);
+
+	if (!r)
+		w->flip = malloc((n + 1) * sizeof(*w->flip));
+	if (!r && !w->flip)
+		r = -ENOMEM;
+	for (len = 32; !r && len >= 0; len--) {
+		for (i = 0; i < n; i++) {
+			uint32_t g = list[i].value;
+
+			if (list[i].p.len != len ||
+			    (w->class[g] != PLAN_FRESH && w->class[g] != PLAN_VANISH))
+				continue;
+			w->flip[at++] =
+				(struct plan_edit){ entry_key(list[i].table, list[i].p), g, g };
+		}
+	}
+	w->flips = at;
+	free(list);
+	return r;
+}
+
+static int work_begin(struct work *w)
+{
+	const struct ps_meta *m = w->st->meta;
+	const struct plan_head *h = w->p->head;
+	uint32_t i;
+
+	w->was = malloc(m->max_tunnels * sizeof(*w->was));
+	w->view = calloc(2 * m->max_tunnels, sizeof(*w->view));
+	w->class = calloc(m->max_groups, 1);
+	if (!w->was || !w->view || !w->class)
+		return -ENOMEM;
+	memcpy(w->was, w->st->tunnel, m->max_tunnels * sizeof(*w->was));
+	for (i = 0; i < h->tunnels; i++)
+		w->was[w->p->tunnel[i].id] = w->p->tunnel[i].was;
+	w->old = w->view + m->max_tunnels;
+	group_view(w->was, m->max_tunnels, w->old);
+	for (i = 0; i < h->groups; i++)
+		w->class[w->p->group[i].id] = (uint8_t)w->p->group[i].class;
+	if (!(h->flags & PLAN_COPIES))
+		return 0;
+	w->fresh = malloc(2 * m->max_groups * sizeof(*w->fresh));
+	if (!w->fresh)
+		return -ENOMEM;
+	memset(w->fresh, 0xff, 2 * m->max_groups * sizeof(*w->fresh));
+	w->stale = w->fresh + m->max_groups;
+	for (i = 0; i < h->groups; i++) {
+		w->fresh[w->p->group[i].id] = w->p->group[i].fresh;
+		w->stale[w->p->group[i].id] = w->p->group[i].stale;
+	}
+	return 0;
+}
+
+static void work_end(struct work *w)
+{
+	free(w->was);
+	free(w->view);
+	free(w->class);
+	free(w->fresh);
+	free(w->flip);
+}
+
+/* The programs read the mode and the device; each is one store. */
+static void write_node(const struct work *w)
+{
+	const struct ps_node *from = &w->p->head->node;
+	struct ps_node *to = w->st->node;
+
+	store_step(w->st);
+	__atomic_store_n(&to->mode, from->mode, __ATOMIC_RELEASE);
+	*to = *from;
+}
+
+/* Counts, limbo for groups that nobody uses any more, names that are gone. */
+static void finish(const struct work *w)
+{
+	const struct plan_head *h = w->p->head;
+	struct store *st = w->st;
+	uint32_t i;
+
+	for (i = 0; i < h->groups; i++) {
+		store_step(st);
+		st->group[w->p->group[i].id] = w->p->group[i].now;
+	}
+	write_names(w, false);
+	if (h->flags & PLAN_COPIES)
+		store_grace(st); /* their blocks are free from here on */
+	store_step(st);
+	st->meta->route_count = h->routes;
+	st->meta->transactions = h->transactions;
+	st->meta->bgp_rejected = h->bgp_rejected;
+	st->meta->bgp_misconfigured = h->bgp_misconfigured;
+}
+
+static int carry_out(struct work *w)
+{
+	const struct plan_edit *e = w->p->edit[PLAN_ROUTE];
+	uint32_t n = w->p->head->edits[PLAN_ROUTE];
 	int r;
 
-	make_tunnels(t, turned);
-	if (!txn_view(t))
-		return -ENOMEM;
-	r = write_set(t, &t->prefix, MAP_PREFIX, true);
+	r = work_begin(w);
+	if (!r)
+		r = write_primary(w);
+	if (!r && (w->p->head->flags & PLAN_FLIPS))
+		r = find_flips(w);
 	if (r)
 		return r;
-	flipped = write_groups(t, turned);
-	*t->st->node = t->node;
-	r = write_routes(t, true);
-	if (!r && flipped)
-		r = repaint_routes(t);
+	group_view(w->st->tunnel, w->st->meta->max_tunnels, w->view);
+	make_tunnels(w);
+	write_rows(w, PLAN_FRESH);
+	write_copies(w);
+	r = insert_routes(w, e, n);
 	if (!r)
-		r = write_set(t, &t->policy, MAP_POLICY, true);
+		r = insert_routes(w, w->flip, w->flips);
 	if (!r)
-		r = write_set(t, &t->policy, MAP_POLICY, false);
+		r = hold_routes(w, e, n);
 	if (!r)
-		r = write_routes(t, false);
-	write_refs(t);
+		r = write_set(w, PLAN_PREFIX);
 	if (!r)
-		r = write_set(t, &t->prefix, MAP_PREFIX, false);
-	break_tunnels(t, turned);
-	write_names(t);
+		r = write_set(w, PLAN_POLICY);
+	if (r)
+		return r;
+	write_node(w);
+	write_rows(w, PLAN_CHANGE);
+	r = settle_routes(w, e, n);
+	if (r)
+		return r;
+	delete_routes(w, e, n);
+	write_rows(w, PLAN_VANISH);
+	break_tunnels(w);
+	finish(w);
+	return 0;
+}
+
+int plan_carry_out(struct store *st, const struct plan *p)
+{
+	struct work w = { .st = st, .p = p };
+	int r = carry_out(&w);
+
+	work_end(&w);
 	return r;
+}
+
+void set_dirty(struct store *st, uint32_t dirty)
+{
+	store_step(st);
+	__atomic_store_n(&st->meta->dirty, dirty, __ATOMIC_SEQ_CST);
 }
 
 int txn_commit(struct txn *t, struct error *err)
 {
 	struct store *st = t->st;
-	uint8_t *turned;
+	struct plan p;
+	bool plumb;
 	int r = 0;
 
 	if (!t->changed) {
 		txn_abort(t);
 		return 0;
 	}
-	turned = calloc(st->meta->max_tunnels, 1);
-	if (!turned)
-		r = error_system(err, ENOMEM, "out of memory");
-	else
-		r = commit_prepare(t, err);
+	r = plan_make(t, &p, err);
 	if (!r) {
-		__atomic_store_n(&st->meta->dirty, 1, __ATOMIC_SEQ_CST);
-		r = commit_write(t, turned);
+		plumb = p.head->flags & PLAN_PLUMB;
+		set_dirty(st, PS_DIRTY_MAPS); /* from here on it will be done */
+		r = plan_carry_out(st, &p);
 		if (r) {
-			error_system(err, -r, "a map refused a write: %s", strerror(-r));
+			error_system(err, -r,
+				     "a map refused a write: %s; the next command tries again",
+				     strerror(-r));
 		} else {
-			st->meta->route_count = t->routes;
-			st->meta->transactions++;
-			__atomic_store_n(&st->meta->dirty, 0, __ATOMIC_SEQ_CST);
-			if (t->plumb)
+			set_dirty(st, plumb ? PS_DIRTY_PLUMB : 0);
+			intent_trim(st);
+			if (plumb)
 				r = plumb_sync(st, err);
+			if (plumb && !r)
+				set_dirty(st, 0);
 		}
 	}
-	free(turned);
 	txn_abort(t);
 	return r;
 }

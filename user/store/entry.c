@@ -57,18 +57,18 @@ bool entry_shows(const struct store *st, enum store_map map, uint32_t value)
 	return map != MAP_ROUTE || st->group[value].visible;
 }
 
-uint32_t entry_cover(const struct store *st, enum store_map map, uint16_t table, struct prefix p)
+bool entry_cover(const struct store *st, enum store_map map, uint16_t table, struct prefix p,
+		 struct prefix *cover, uint32_t *value)
 {
-	uint32_t value;
-	struct prefix c = p;
-
-	while (c.len > 0) {
-		c.len--;
-		c.addr &= prefix_mask(c.len);
-		if (!entry_get(st, map, table, c, &value) && entry_shows(st, map, value))
-			return stride_leaf(c.len, entry_payload(st, map, value));
+	while (p.len > 0) {
+		p.len--;
+		p.addr &= prefix_mask(p.len);
+		if (!entry_get(st, map, table, p, value) && entry_shows(st, map, *value)) {
+			*cover = p;
+			return true;
+		}
 	}
-	return 0;
+	return false;
 }
 
 static int entry_cmp(const void *a, const void *b)

@@ -19,21 +19,12 @@
 
 const struct group_tunnel *txn_view(struct txn *t)
 {
-	uint32_t i, n = t->st->meta->max_tunnels;
+	uint32_t n = t->st->meta->max_tunnels;
 
 	if (!t->view)
 		t->view = calloc(n, sizeof(*t->view));
-	if (!t->view)
-		return NULL;
-	for (i = 0; i < n; i++) {
-		const struct ps_tunnel *tun = &t->tunnel[i];
-
-		t->view[i] = (struct group_tunnel){
-			.name = tun->state == PS_STATE_USED ? tun->name : NULL,
-			.slot = tun->slot,
-			.health = tun->health,
-		};
-	}
+	if (t->view)
+		group_view(t->tunnel, n, t->view);
 	return t->view;
 }
 
@@ -194,14 +185,28 @@ static bool limbo_free(struct txn *t)
 	return any;
 }
 
+int txn_row_take(struct txn *t, unsigned int log2, uint32_t *row, struct error *err)
+{
+	if (!t->block_used && blocks_make(t))
+		return error_system(err, ENOMEM, "out of memory");
+	if (blocks_find(t, log2, row) && (!limbo_free(t) || blocks_find(t, log2, row)))
+		return error_usage(err, ENOSPC,
+				   "all %u bucket blocks are in use: unload and load with a larger "
+				   "max-groups",
+				   t->st->meta->max_blocks);
+	blocks_mark(t, *row, true);
+	return 0;
+}
+
 static int group_new(struct txn *t, const struct ps_candidate *c, unsigned int n, uint64_t hash,
 		     uint32_t *id, struct error *err)
 {
 	const struct group_tunnel *view = txn_view(t);
 	struct ps_candidates *copy;
 	uint32_t g, row;
+	int r;
 
-	if (!view || (!t->block_used && blocks_make(t)))
+	if (!view)
 		return error_system(err, ENOMEM, "out of memory");
 	g = slot_find(t);
 	if (g == GROUP_NONE && limbo_free(t))
@@ -211,22 +216,20 @@ static int group_new(struct txn *t, const struct ps_candidate *c, unsigned int n
 				   "all %u groups are in use: too many different sets of routes; "
 				   "unload and load with a larger max-groups",
 				   t->st->meta->max_groups);
-	if (blocks_find(t, group_row_log2(c, n, view), &row) &&
-	    (!limbo_free(t) || blocks_find(t, group_row_log2(c, n, view), &row)))
-		return error_usage(err, ENOSPC,
-				   "all %u bucket blocks are in use: unload and load with a larger "
-				   "max-groups",
-				   t->st->meta->max_blocks);
+	r = txn_row_take(t, group_row_log2(c, n, view), &row, err);
+	if (r)
+		return r;
 	copy = calloc(1, sizeof(*copy));
-	if (!copy)
+	if (!copy) {
+		blocks_mark(t, row, false);
 		return error_system(err, ENOMEM, "out of memory");
+	}
 	memcpy(copy->c, c, n * sizeof(*c));
 	free(t->cand[g]);
 	t->cand[g] = copy;
 	t->group[g] = (struct ps_group){
 		.hash = hash, .row = row, .state = PS_STATE_USED, .n = (uint8_t)n
 	};
-	blocks_mark(t, row, true);
 	if (t->group_filled > t->group_mask / 2)
 		return index_make(t) ? -ENOMEM : (*id = g, 0);
 	index_put(t, g);

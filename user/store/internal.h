@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #define GROUP_NONE UINT32_MAX
+#define INTENT_PAGES 16u /* of ps_intent, to begin with */
 
 /* open.c */
 struct map_spec {
@@ -23,6 +24,8 @@ uint32_t map_entries(const struct ps_meta *m, enum store_map map);
 int instance_dir(const char *instance, char *path, size_t len, struct error *err);
 int instance_lock(int dir, const char *instance, struct error *err);
 uint64_t netns_inode(void);
+/* As store_open(), but neither recovers nor minds the network namespace. */
+int open_instance(struct store **st, const char *instance, bool writable, struct error *err);
 /* Maps st->fd[map] and sets the field for it. */
 int store_map_memory(struct store *st, enum store_map map, struct error *err);
 void store_free(struct store *st);
@@ -66,8 +69,9 @@ struct entry {
 };
 /* All of a map, sorted; caller frees. */
 int entry_load(const struct store *st, enum store_map map, struct entry **list, size_t *n);
-/* The leaf, as in the FIB, of the longest proper cover of p in the map; 0 if none. */
-uint32_t entry_cover(const struct store *st, enum store_map map, uint16_t table, struct prefix p);
+/* The longest proper cover of p in the map that shows; false if there is none. */
+bool entry_cover(const struct store *st, enum store_map map, uint16_t table, struct prefix p,
+		 struct prefix *cover, uint32_t *value);
 /* The payload of a leaf for a value of the map. */
 uint32_t entry_payload(const struct store *st, enum store_map map, uint32_t value);
 /* Has the entry a leaf? A route none of whose candidates is visible here has none (rule 2). */
@@ -75,7 +79,12 @@ bool entry_shows(const struct store *st, enum store_map map, uint32_t value);
 /* FIB table of a map's entries. */
 uint16_t entry_table(enum store_map map, uint16_t table);
 
-/* txn.c; commit.c writes what is staged here. */
+/* recover.c: finishes what a killed writer left undone. The lock is held, st is writable. */
+int store_recover(struct store *st, struct error *err);
+/* A grace period; then everything that nothing uses is free, chunks on no list included. */
+int store_sweep(struct store *st, struct error *err);
+
+/* txn.c; plan.c decides from what is staged here, commit.c writes. */
 struct edit { /* one exact prefix of ps_route: its group before and after */
 	struct ps_prefix_key key;
 	uint32_t old, new;
@@ -132,6 +141,8 @@ int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err);
 /* txn_route.c */
 /* The edit of a prefix, made from the map on first touch. NULL: out of memory. */
 struct edit *txn_edit(struct txn *t, uint16_t table, struct prefix p);
+/* The same if it has been touched, else NULL. */
+const struct edit *txn_edit_find(const struct txn *t, uint16_t table, struct prefix p);
 /* As txn_route_add() and _replace(), but without rule 10. */
 int txn_route_put(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
 		  bool replace, struct error *err);
@@ -144,13 +155,31 @@ int txn_route_drop(struct txn *t, uint16_t table, struct prefix p, int tunnel, b
 int txn_group_get(struct txn *t, const struct ps_candidate *c, unsigned int n, uint32_t *id,
 		  struct error *err);
 void txn_group_put(struct txn *t, uint32_t id);
+/* Row blocks that nothing uses; they are the transaction's. */
+int txn_row_take(struct txn *t, unsigned int log2, uint32_t *row, struct error *err);
 const struct ps_candidate *txn_group_list(const struct txn *t, uint32_t id, unsigned int *n);
 const struct group_tunnel *txn_view(struct txn *t);
 /* Does a group that is in use have this tunnel? */
 bool txn_group_uses(const struct txn *t, uint16_t tunnel);
 
+/*
+ * index.c: the tables of outer addresses, brought in line for one address. `was`: all tunnels as
+ * before the transaction; what goes stays in them until `gone`.
+ */
+void index_remote(struct store *st, const struct ps_tunnel *was, __be32 remote_be, bool gone);
+void index_local(struct store *st, const struct ps_tunnel *was, __be32 local_be, bool gone);
+
+/* Called before each write to a map; for tests. */
+static inline void store_step(struct store *st)
+{
+	if (st->on_write)
+		st->on_write(st->on_write_arg);
+}
+
 /* plumb.c: brings kernel routes, rules, addresses and the MTU of penstock0 in line. */
 int plumb_sync(struct store *st, struct error *err);
+/* How many changes that would take. */
+int plumb_check(struct store *st, size_t *differences, struct error *err);
 /* Removes our policy rules; the rest goes with the device. */
 void plumb_clear(struct nl *nl);
 

@@ -78,7 +78,7 @@ static int make_map(struct store *st, const struct ps_meta *m, enum store_map ma
 	const struct map_spec *spec = &map_specs[map];
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
 
-	if (spec->mapped)
+	if (spec->mapped || map == MAP_INTENT)
 		opts.map_flags = BPF_F_MMAPABLE;
 	if (map == MAP_GRACE)
 		opts.inner_map_fd = (__u32)st->fd[MAP_META];
@@ -354,8 +354,10 @@ static int load_upgrade(struct store *st, const char *dir, struct error *err)
 		const struct store *st;
 		const struct penstock_bpf *skel;
 	} a = { st, NULL };
-	int r = load_programs(st, &skel, err);
+	int r = store_recover(st, err);
 
+	if (!r)
+		r = load_programs(st, &skel, err);
 	if (r)
 		return r;
 	a.skel = skel;

@@ -23,7 +23,7 @@
 #include "store/internal.h"
 
 #define LOCK_WAIT_MS 5000
-#define LOCK_POLL_MS 5
+#define LOCK_POLL_US 5000 /* longest pause; the first ones are short: most transactions are */
 
 #define ARRAY(n, v, prog)                                       \
 	{                                                       \
@@ -58,6 +58,7 @@ const struct map_spec map_specs[MAP_COUNT] = {
 	[MAP_NEXTHOP] = { "ps_nexthop", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct ps_nexthop),
 			  false, true },
 	[MAP_GRACE] = { "ps_grace", BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, false, false },
+	[MAP_INTENT] = { "ps_intent", BPF_MAP_TYPE_ARRAY, 4, 4096, false, false },
 };
 
 const char *const prog_names[PROG_COUNT] = {
@@ -97,6 +98,8 @@ uint32_t map_entries(const struct ps_meta *m, enum store_map map)
 		return 64;
 	case MAP_REASON:
 		return PS_REASON_MAX;
+	case MAP_INTENT:
+		return INTENT_PAGES;
 	case MAP_NEXTHOP:
 		return PS_NEXTHOP_ENTRIES;
 	default:
@@ -169,17 +172,19 @@ out:
 
 int instance_lock(int dir, const char *instance, struct error *err)
 {
-	const struct timespec poll = { .tv_nsec = LOCK_POLL_MS * 1000000L };
+	long pause = 50, waited;
 	char holder[80];
-	int waited;
 
-	for (waited = 0; waited < LOCK_WAIT_MS; waited += LOCK_POLL_MS) {
+	for (waited = 0; waited < LOCK_WAIT_MS * 1000L; waited += pause) {
+		const struct timespec poll = { .tv_nsec = pause * 1000 };
+
 		if (!flock(dir, LOCK_EX | LOCK_NB))
 			return 0;
 		if (errno != EWOULDBLOCK)
 			return error_system(err, errno, "cannot lock instance \"%s\": %s", instance,
 					    strerror(errno));
 		nanosleep(&poll, NULL);
+		pause = pause * 2 < LOCK_POLL_US ? pause * 2 : LOCK_POLL_US;
 	}
 	lock_holder(dir, holder, sizeof(holder));
 	return error_system(err, EBUSY, "instance \"%s\" is locked%s: gave up after %d s", instance,
@@ -211,6 +216,8 @@ static void **map_field(struct store *st, enum store_map map)
 		return (void **)&st->group;
 	case MAP_CANDIDATE:
 		return (void **)&st->cand;
+	case MAP_INTENT:
+		return &st->intent;
 	default:
 		return NULL;
 	}
@@ -300,7 +307,7 @@ static int check_meta(const struct store *st, struct error *err)
 	return 0;
 }
 
-int store_open(struct store **out, const char *instance, bool writable, struct error *err)
+int open_instance(struct store **out, const char *instance, bool writable, struct error *err)
 {
 	struct store *st = calloc(1, sizeof(*st));
 	char dir[96];
@@ -325,13 +332,6 @@ int store_open(struct store **out, const char *instance, bool writable, struct e
 		if (r)
 			goto fail;
 	}
-	if (writable && st->meta->netns != netns_inode()) {
-		r = error_usage(err, EXDEV,
-				"instance \"%s\" belongs to another network namespace: enter it "
-				"with -n",
-				instance);
-		goto fail;
-	}
 	st->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (st->dir < 0) {
 		r = error_system(err, errno, "cannot open %s: %s", dir, strerror(errno));
@@ -343,6 +343,48 @@ int store_open(struct store **out, const char *instance, bool writable, struct e
 fail:
 	store_free(st);
 	return r;
+}
+
+/*
+ * Finishes what a killed writer left, unless a living one holds the lock. Also for a reader, who
+ * would otherwise see half of a transaction.
+ */
+static int recover(const struct store *st, struct error *err)
+{
+	struct store *w;
+	int r;
+
+	if (!st->meta->dirty || flock(st->dir, LOCK_EX | LOCK_NB))
+		return 0;
+	r = open_instance(&w, st->instance, true, err);
+	if (!r) {
+		r = store_recover(w, err);
+		store_free(w);
+	}
+	flock(st->dir, LOCK_UN);
+	return r;
+}
+
+int store_open(struct store **out, const char *instance, bool writable, struct error *err)
+{
+	struct store *st;
+	int r = open_instance(&st, instance, writable, err);
+
+	if (r)
+		return r;
+	if (writable && st->meta->netns != netns_inode())
+		r = error_usage(err, EXDEV,
+				"instance \"%s\" belongs to another network namespace: enter it "
+				"with -n",
+				instance);
+	if (!r)
+		r = recover(st, err);
+	if (r) {
+		store_free(st);
+		return r;
+	}
+	*out = st;
+	return 0;
 }
 
 size_t store_instances(char ***names)
@@ -395,6 +437,9 @@ void store_reclaim(struct store *st)
 {
 	uint32_t i;
 
+	/* A chunk between two lists is lost with its writer: the next one is to look. */
+	__atomic_or_fetch(&st->meta->dirty, PS_DIRTY_CHUNKS, __ATOMIC_SEQ_CST);
+	store_step(st);
 	store_grace(st);
 	stride_reclaim(&st->stride);
 	for (i = 0; i < st->meta->max_groups; i++)
@@ -405,4 +450,5 @@ void store_reclaim(struct store *st)
 		if (st->tunnel[i].state == PS_STATE_LIMBO)
 			st->tunnel[i].state = PS_STATE_FREE;
 	}
+	__atomic_and_fetch(&st->meta->dirty, ~PS_DIRTY_CHUNKS, __ATOMIC_SEQ_CST);
 }

@@ -19,6 +19,12 @@
 #include "penstock/wire.h"
 #include "store/internal.h"
 
+/* `count` not NULL: differences are counted there, and nothing is changed. */
+struct sync {
+	struct nl *nl;
+	size_t *count;
+};
+
 #define PLUMB_TABLE 7470u
 #define PLUMB_MAIN 254u
 #define PLUMB_RULE 7470u /* priority of the first rule of a pair; the second has one more */
@@ -44,31 +50,45 @@ static int list_add(struct list *l, const void *item)
 	return 0;
 }
 
-/* Calls add for what is only in want, del for what is only in have; del first where `move`. */
-static int list_diff(const struct list *want, const struct list *have,
+/* One walk over both, sorted: adds what is only in want, or removes what is only in have. */
+static int list_pass(const struct list *want, const struct list *have,
 		     int (*cmp)(const void *, const void *),
 		     int (*apply)(struct nl *nl, int ifindex, const void *item, bool add),
-		     struct nl *nl, int ifindex)
+		     struct sync *s, int ifindex, bool add)
 {
 	size_t w = 0, h = 0;
 	int r = 0, c;
+
+	while (!r && (w < want->n || h < have->n)) {
+		const char *a = want->data + w * want->size, *b = have->data + h * have->size;
+
+		c = w == want->n ? 1 : h == have->n ? -1 : cmp(a, b);
+		if (c && (c < 0) == add) {
+			if (s->count)
+				++*s->count;
+			else
+				r = apply(s->nl, ifindex, add ? a : b, add);
+		}
+		w += c <= 0;
+		h += c >= 0;
+	}
+	return r;
+}
+
+/* What comes, comes before what goes, or after it where the new can't stand beside the old. */
+static int list_diff(struct list *want, struct list *have, bool after,
+		     int (*cmp)(const void *, const void *),
+		     int (*apply)(struct nl *nl, int ifindex, const void *item, bool add),
+		     struct sync *s, int ifindex)
+{
+	int r;
 
 	if (want->n)
 		qsort(want->data, want->n, want->size, cmp);
 	if (have->n)
 		qsort(have->data, have->n, have->size, cmp);
-	while (!r && (w < want->n || h < have->n)) {
-		const char *a = want->data + w * want->size, *b = have->data + h * have->size;
-
-		c = w == want->n ? 1 : h == have->n ? -1 : cmp(a, b);
-		if (c < 0)
-			r = apply(nl, ifindex, a, true);
-		else if (c > 0)
-			r = apply(nl, ifindex, b, false);
-		w += c <= 0;
-		h += c >= 0;
-	}
-	return r;
+	r = list_pass(want, have, cmp, apply, s, ifindex, !after);
+	return r ? r : list_pass(want, have, cmp, apply, s, ifindex, after);
 }
 
 /* --- routes -------------------------------------------------------------------------- */
@@ -104,7 +124,7 @@ static int want_route(void *arg, uint16_t table, struct prefix p, uint32_t value
 	return list_add(&w->list, &r);
 }
 
-static int sync_routes(struct store *st, struct nl *nl)
+static int sync_routes(struct store *st, struct sync *s)
 {
 	struct want want = { .list.size = sizeof(struct nl_route),
 			     .ifindex = (int)st->node->ifindex };
@@ -118,11 +138,11 @@ static int sync_routes(struct store *st, struct nl *nl)
 	else
 		r = list_add(&want.list, &edge);
 	if (!r)
-		r = nl_route_list(nl, &l, &n);
+		r = nl_route_list(s->nl, &l, &n);
 	have.data = (char *)l;
 	have.n = n;
 	if (!r)
-		r = list_diff(&want.list, &have, route_cmp, route_apply, nl, want.ifindex);
+		r = list_diff(&want.list, &have, false, route_cmp, route_apply, s, want.ifindex);
 	free(want.list.data);
 	free(l);
 	return r;
@@ -162,7 +182,7 @@ static int want_rule(void *arg, uint16_t table, struct prefix p, uint32_t value)
 	return r ? r : list_add(&w->list, &ours);
 }
 
-static int sync_rules(struct store *st, struct nl *nl)
+static int sync_rules(struct store *st, struct sync *s)
 {
 	struct want want = { .list.size = sizeof(struct nl_rule) };
 	struct list have = { .size = sizeof(struct nl_rule) };
@@ -173,11 +193,11 @@ static int sync_rules(struct store *st, struct nl *nl)
 	if (st->node->mode == PS_MODE_EDGE)
 		r = store_policy_each(st, want_rule, &want);
 	if (!r)
-		r = nl_rule_list(nl, &l, &n);
+		r = nl_rule_list(s->nl, &l, &n);
 	have.data = (char *)l;
 	have.n = n;
 	if (!r)
-		r = list_diff(&want.list, &have, rule_cmp, rule_apply, nl, 0);
+		r = list_diff(&want.list, &have, false, rule_cmp, rule_apply, s, 0);
 	free(want.list.data);
 	free(l);
 	return r;
@@ -210,7 +230,7 @@ static int addr_apply(struct nl *nl, int ifindex, const void *item, bool add)
 	return add ? nl_addr_add(nl, ifindex, *a) : nl_addr_del(nl, ifindex, *a);
 }
 
-static int sync_addresses(struct store *st, struct nl *nl)
+static int sync_addresses(struct store *st, struct sync *s)
 {
 	struct list want = { .size = sizeof(struct nl_addr) };
 	struct list have = { .size = sizeof(struct nl_addr) };
@@ -227,17 +247,18 @@ static int sync_addresses(struct store *st, struct nl *nl)
 			r = list_add(&want, &a);
 	}
 	if (!r)
-		r = nl_addr_list(nl, ifindex, &l, &n);
+		r = nl_addr_list(s->nl, ifindex, &l, &n);
 	have.data = (char *)l;
 	have.n = n;
 	if (!r)
-		r = list_diff(&want, &have, addr_cmp, addr_apply, nl, ifindex);
+		/* Of two addresses in one subnet the kernel removes the second with the first. */
+		r = list_diff(&want, &have, true, addr_cmp, addr_apply, s, ifindex);
 	free(want.data);
 	free(l);
 	return r;
 }
 
-static int sync_mtu(struct store *st, struct nl *nl)
+static int sync_mtu(struct store *st, struct sync *s)
 {
 	uint32_t mtu = 0, i;
 	struct nl_link link;
@@ -247,36 +268,49 @@ static int sync_mtu(struct store *st, struct nl *nl)
 			mtu = st->tunnel[i].mtu;
 	if (!mtu)
 		mtu = STORE_MTU;
-	if (!nl_link_get(nl, NULL, (int)st->node->ifindex, &link) && link.mtu == mtu)
+	if (!nl_link_get(s->nl, NULL, (int)st->node->ifindex, &link) && link.mtu == mtu)
 		return 0;
-	return nl_link_set_mtu(nl, (int)st->node->ifindex, mtu);
+	if (!s->count)
+		return nl_link_set_mtu(s->nl, (int)st->node->ifindex, mtu);
+	++*s->count;
+	return 0;
+}
+
+static int sync_all(struct store *st, size_t *count, struct error *err)
+{
+	static const struct {
+		const char *what;
+		int (*sync)(struct store *st, struct sync *s);
+	} step[] = {
+		{ "the MTU of " STORE_DEVICE, sync_mtu },
+		{ "the addresses of " STORE_DEVICE, sync_addresses },
+		{ "the kernel's routes to " STORE_DEVICE, sync_routes },
+		{ "the kernel's policy rules", sync_rules },
+	};
+	struct sync s = { .count = count };
+	int r = nl_open(&s.nl);
+	size_t i;
+
+	if (r)
+		return error_system(err, -r, "cannot open a netlink socket: %s", strerror(-r));
+	for (i = 0; !r && i < sizeof(step) / sizeof(step[0]); i++) {
+		r = step[i].sync(st, &s);
+		if (r)
+			error_system(err, -r,
+				     "done, but the slow path is incomplete: cannot set %s: %s",
+				     step[i].what, *nl_error(s.nl) ? nl_error(s.nl) : strerror(-r));
+	}
+	nl_close(s.nl);
+	return r;
 }
 
 int plumb_sync(struct store *st, struct error *err)
 {
-	const char *what = "a netlink socket";
-	struct nl *nl;
-	int r = nl_open(&nl);
+	return sync_all(st, NULL, err);
+}
 
-	if (r)
-		return error_system(err, -r, "cannot open %s: %s", what, strerror(-r));
-	what = "the MTU of " STORE_DEVICE;
-	r = sync_mtu(st, nl);
-	if (!r) {
-		what = "the addresses of " STORE_DEVICE;
-		r = sync_addresses(st, nl);
-	}
-	if (!r) {
-		what = "the kernel's routes to " STORE_DEVICE;
-		r = sync_routes(st, nl);
-	}
-	if (!r) {
-		what = "the kernel's policy rules";
-		r = sync_rules(st, nl);
-	}
-	if (r)
-		error_system(err, -r, "done, but the slow path is incomplete: cannot set %s: %s",
-			     what, *nl_error(nl) ? nl_error(nl) : strerror(-r));
-	nl_close(nl);
-	return r;
+int plumb_check(struct store *st, size_t *differences, struct error *err)
+{
+	*differences = 0;
+	return sync_all(st, differences, err);
 }

@@ -55,6 +55,7 @@ enum store_map {
 	MAP_REASON,
 	MAP_NEXTHOP,
 	MAP_GRACE,
+	MAP_INTENT,
 	MAP_COUNT
 };
 
@@ -84,7 +85,11 @@ struct store {
 	struct stride stride;
 	size_t map_len[MAP_COUNT];
 	bool writable;
-	uint64_t row_writes; /* buckets written by this process, for tests and the bench */
+	void *intent;		     /* ps_intent, when it has been needed */
+	uint32_t intent_count;	     /* ps_meta.intent_count when it was mapped */
+	uint64_t row_writes;	     /* buckets written by this process, for tests and the bench */
+	void (*on_write)(void *arg); /* called before each write to a map; NULL: not. For tests */
+	void *on_write_arg;
 };
 
 #define STORE_ACCOUNTS 1024u
@@ -117,6 +122,19 @@ void store_close(struct store *st);
 size_t store_instances(char ***names);
 /* fd of a pinned program, for BPF_PROG_TEST_RUN; the caller closes it. Negative errno. */
 int store_prog_fd(const struct store *st, enum store_prog prog);
+
+/* --- doctor: doctor.c ----------------------------------------------------------------- */
+
+/* A difference that was found: where ("ps_row"), what, and whether it has been mended. */
+typedef void (*store_finding_fn)(void *arg, const char *where, const char *what, bool mended);
+/*
+ * Compares everything that follows from the configuration with what should follow, what no object
+ * may point to with what it points to, and the kernel's routes, rules and addresses; with `repair`
+ * mends it. Finishes an interrupted transaction first, which is a finding. Negative errno if it
+ * could not look, or not mend.
+ */
+int store_doctor(const char *instance, bool repair, store_finding_fn fn, void *arg,
+		 struct error *err);
 
 /* --- ports: port.c ------------------------------------------------------------------- */
 

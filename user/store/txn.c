@@ -35,6 +35,11 @@ int txn_begin(struct store *st, struct txn **out, struct error *err)
 	r = instance_lock(st->dir, st->instance, err);
 	if (r)
 		return r;
+	r = store_recover(st, err);
+	if (r) {
+		flock(st->dir, LOCK_UN);
+		return r;
+	}
 	t = calloc(1, sizeof(*t));
 	if (!t) {
 		flock(st->dir, LOCK_UN);
@@ -100,13 +105,17 @@ struct ps_node *txn_node(struct txn *t)
 	return &t->node;
 }
 
-/* Finds or makes a name; its reference count is the caller's business. -ENOSPC when full. */
-static int name_get(struct ps_name *list, uint32_t first, uint32_t n, const char *name, bool create)
+/*
+ * Finds or makes a name; its reference count is the caller's business. -ENOSPC when full. The
+ * number of a name that goes in this transaction is not given out: packets still use it (`was`).
+ */
+static int name_get(struct ps_name *list, const struct ps_name *was, uint32_t first, uint32_t n,
+		    const char *name, bool create)
 {
 	uint32_t i, hole = n;
 
 	for (i = first; i < n; i++) {
-		if (!list[i].refs && !list[i].name[0] && hole == n)
+		if (!list[i].refs && !list[i].name[0] && !was[i].refs && hole == n)
 			hole = i;
 		if (!strcmp(list[i].name, name))
 			return (int)i;
@@ -135,7 +144,7 @@ void txn_name_unref(struct txn *t, struct ps_name *n)
 
 int txn_account(struct txn *t, const char *name, uint16_t *id, struct error *err)
 {
-	int i = name_get(t->account, 0, STORE_ACCOUNTS, name, true);
+	int i = name_get(t->account, t->st->account, 0, STORE_ACCOUNTS, name, true);
 
 	if (i < 0)
 		return error_usage(err, -i, "account \"%s\": all %u accounts are in use", name,
@@ -152,7 +161,7 @@ int txn_table(struct txn *t, const char *name, bool create, uint16_t *id, struct
 		*id = PS_T_MAIN;
 		return 0;
 	}
-	i = name_get(t->table, PS_T_EGRESS, t->st->meta->max_tables, name, create);
+	i = name_get(t->table, t->st->table, PS_T_EGRESS, t->st->meta->max_tables, name, create);
 	if (i == -ENOENT)
 		return error_usage(err, ENOENT, "table \"%s\" does not exist", name);
 	if (i < 0)

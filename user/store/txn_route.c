@@ -44,6 +44,26 @@ static int edit_grow(struct txn *t)
 	return 0;
 }
 
+/* Where the key is in the index, or the empty place for it. */
+static size_t edit_place(const struct txn *t, struct ps_prefix_key k)
+{
+	size_t at = key_hash(k) & t->edit_mask;
+
+	while (t->edit_index[at] && memcmp(&t->edit[t->edit_index[at] - 1].key, &k, sizeof(k)))
+		at = (at + 1) & t->edit_mask;
+	return at;
+}
+
+const struct edit *txn_edit_find(const struct txn *t, uint16_t table, struct prefix p)
+{
+	size_t at;
+
+	if (!t->edits)
+		return NULL;
+	at = edit_place(t, entry_key(table, p));
+	return t->edit_index[at] ? &t->edit[t->edit_index[at] - 1] : NULL;
+}
+
 struct edit *txn_edit(struct txn *t, uint16_t table, struct prefix p)
 {
 	struct ps_prefix_key k = entry_key(table, p);
@@ -52,12 +72,9 @@ struct edit *txn_edit(struct txn *t, uint16_t table, struct prefix p)
 
 	if (t->edits == t->edit_cap && edit_grow(t))
 		return NULL;
-	for (at = key_hash(k) & t->edit_mask; t->edit_index[at]; at = (at + 1) & t->edit_mask) {
-		struct edit *e = &t->edit[t->edit_index[at] - 1];
-
-		if (!memcmp(&e->key, &k, sizeof(k)))
-			return e;
-	}
+	at = edit_place(t, k);
+	if (t->edit_index[at])
+		return &t->edit[t->edit_index[at] - 1];
 	if (entry_get(t->st, MAP_ROUTE, table, p, &value))
 		value = GROUP_NONE;
 	t->edit[t->edits] = (struct edit){ .key = k, .old = value, .new = value };
