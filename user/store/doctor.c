@@ -100,9 +100,9 @@ static bool entry_sound(const struct store *st, enum plan_map map, const struct 
 		return false;
 	switch (map) {
 	case PLAN_PREFIX:
-		return e->value < STORE_ACCOUNTS && name_sound(&st->account[e->value]);
+		return !e->table && e->value < STORE_ACCOUNTS && name_sound(&st->account[e->value]);
 	case PLAN_POLICY:
-		return e->value >= PS_T_EGRESS && e->value < st->meta->max_tables &&
+		return !e->table && e->value >= PS_T_EGRESS && e->value < st->meta->max_tables &&
 		       name_sound(&st->table[e->value]);
 	default:
 		return (e->table == PS_T_MAIN ||

@@ -27,7 +27,7 @@ static bool edits_sound(const struct store *st, const struct plan *p)
 
 			if (e->key.len > 32 ||
 			    (PS_BE32(e->key.addr_be) & ~prefix_mask(e->key.len)) ||
-			    e->key.table >= m->max_tables ||
+			    e->key.table >= (map == PLAN_ROUTE ? m->max_tables : 1) || e->key.pad ||
 			    (e->now != GROUP_NONE && e->now >= most[map]) ||
 			    (e->was != GROUP_NONE && e->was >= most[map]))
 				return false;
