@@ -97,6 +97,7 @@ struct txn {
 	struct ps_tunnel *tunnel;
 	struct ps_name *table, *account;
 	struct entry_set prefix, policy;
+	bool whole; /* the state is replaced as a whole: see txn_whole.c */
 	bool plumb; /* the kernel's routes, rules or addresses may have to change */
 	bool changed;
 
@@ -123,7 +124,12 @@ void txn_table_unref(struct txn *t, uint16_t table);
 /* Grace period; limbo objects of the instance, and of the staged tunnels, become free. */
 void txn_reclaim(struct txn *t);
 
+/* txn_tunnel.c: does the staged tunnel go with the other staged tunnels and prefixes? */
+int txn_tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err);
+
 /* txn_prefix.c */
+/* The staged prefixes, loaded. */
+int txn_prefixes(struct txn *t, struct error *err);
 /* Refuses a tunnel whose endpoints or interface subnet conflict with an owned prefix. */
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err);
 /* Rule 10 on the staged prefixes: is all of p owned? */

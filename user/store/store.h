@@ -182,6 +182,9 @@ int txn_table(struct txn *txn, const char *name, bool create, uint16_t *id, stru
 
 int txn_prefix_add(struct txn *txn, struct prefix p, uint16_t account, struct error *err);
 int txn_prefix_del(struct txn *txn, struct prefix p, struct error *err); /* not while routed */
+/* Gives one that is there to another account, or to another table. */
+int txn_prefix_set(struct txn *txn, struct prefix p, uint16_t account, struct error *err);
+int txn_policy_set(struct txn *txn, struct prefix p, uint16_t table, struct error *err);
 int txn_policy_add(struct txn *txn, struct prefix p, uint16_t table, struct error *err);
 int txn_policy_del(struct txn *txn, struct prefix p, struct error *err);
 
@@ -194,6 +197,17 @@ int txn_route_add(struct txn *txn, uint16_t table, struct prefix p, const struct
 int txn_route_replace(struct txn *txn, uint16_t table, struct prefix p,
 		      const struct ps_candidate *c, struct error *err);
 int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, int tunnel, struct error *err);
+/* Replaces all static routes of the prefix by these n; the others stay. */
+int txn_route_set(struct txn *txn, uint16_t table, struct prefix p, const struct ps_candidate *list,
+		  unsigned int n, struct error *err);
+
+/*
+ * A configuration that is replaced as a whole, in any order: after txn_whole_begin() objects are
+ * not judged against each other until txn_whole_check(), which must come before the commit and
+ * names what is in the way. See txn_whole.c.
+ */
+void txn_whole_begin(struct txn *txn);
+int txn_whole_check(struct txn *txn, struct error *err);
 
 /* --- next hops and the kernel's tables: nexthop.c, plumb.c --------------------------- */
 
@@ -202,6 +216,9 @@ int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, int tunnel, 
  * to answer. Never fails: t->nh_state says what is missing.
  */
 void nexthop_resolve(const struct store *st, struct nl *nl, struct ps_tunnel *t, int wait_ms);
+/* The same for several, without the lock: all are asked before the first is waited for. */
+int store_nexthops(const struct store *st, struct ps_tunnel *t, size_t n, int wait_ms,
+		   struct error *err);
 const char *nexthop_state_name(uint8_t state);
 /* The same for one tunnel (id >= 0) or all, in a transaction of its own; writes what differs. */
 int store_refresh(struct store *st, int id, int wait_ms, struct error *err);

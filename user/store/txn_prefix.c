@@ -140,6 +140,11 @@ static int endpoint_check(const struct ps_tunnel *tun, struct prefix p, struct e
 	return 0;
 }
 
+int txn_prefixes(struct txn *t, struct error *err)
+{
+	return set_load(t, &t->prefix, MAP_PREFIX, err);
+}
+
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err)
 {
 	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
@@ -177,7 +182,7 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 	if (e && e->new != GROUP_NONE)
 		return error_usage(err, EEXIST, "prefix %s exists already, in account \"%s\"",
 				   prefix_str(p, buf), t->account[e->new].name);
-	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels; i++) {
+	for (i = PS_TUNNEL_FIRST; !t->whole && i < t->st->meta->max_tunnels; i++) {
 		if (t->tunnel[i].state != PS_STATE_USED)
 			continue;
 		r = endpoint_check(&t->tunnel[i], p, err);
@@ -193,6 +198,27 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 		return error_system(err, ENOMEM, "out of memory");
 	txn_name_ref(t, &t->account[account]);
 	t->plumb = true;
+	return 0;
+}
+
+int txn_prefix_set(struct txn *t, struct prefix p, uint16_t account, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	uint32_t old;
+	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->prefix, p);
+	if (!e || e->new == GROUP_NONE)
+		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
+	old = e->new;
+	if (old == account)
+		return 0;
+	e->new = account;
+	txn_name_ref(t, &t->account[account]);
+	txn_name_unref(t, &t->account[old]);
 	return 0;
 }
 
@@ -215,6 +241,28 @@ int txn_policy_add(struct txn *t, struct prefix p, uint16_t table, struct error 
 		return error_system(err, ENOMEM, "out of memory");
 	txn_table_ref(t, table);
 	t->plumb = true;
+	t->changed = true;
+	return 0;
+}
+
+int txn_policy_set(struct txn *t, struct prefix p, uint16_t table, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	uint32_t old;
+	int r = set_load(t, &t->policy, MAP_POLICY, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->policy, p);
+	if (!e || e->new == GROUP_NONE)
+		return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
+	old = e->new;
+	if (old == table)
+		return 0;
+	e->new = table;
+	txn_table_ref(t, table);
+	txn_table_unref(t, (uint16_t)old);
 	t->changed = true;
 	return 0;
 }
@@ -308,7 +356,7 @@ int txn_prefix_del(struct txn *t, struct prefix p, struct error *err)
 		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
 	account = e->new;
 	e->new = GROUP_NONE;
-	r = orphan_check(t, p, &found);
+	r = t->whole ? 0 : orphan_check(t, p, &found);
 	if (r) {
 		set_find(&t->prefix, p)->new = account;
 		if (r != -EBUSY)

@@ -201,3 +201,39 @@ int txn_route_del(struct txn *t, uint16_t table, struct prefix p, int tunnel, st
 {
 	return txn_route_drop(t, table, p, tunnel, false, err);
 }
+
+/* Two lists of static routes, the first canonical. */
+static bool same_list(const struct ps_candidate *a, unsigned int n, const struct ps_candidate *b,
+		      unsigned int m)
+{
+	return n == m && !memcmp(a, b, n * sizeof(*a));
+}
+
+int txn_route_set(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
+		  unsigned int n, struct error *err)
+{
+	struct ps_candidate list[PS_CANDIDATES_MAX], was[PS_CANDIDATES_MAX];
+	struct edit *e = txn_edit(t, table, p);
+	char buf[PREFIX_STRLEN];
+	unsigned int old, i, kept = 0;
+	int r = 0;
+
+	if (!e)
+		return error_system(err, ENOMEM, "out of memory");
+	old = edit_list(t, e, was);
+	for (i = 0; i < old; i++)
+		if (was[i].origin != PS_ORIGIN_STATIC)
+			list[kept++] = was[i];
+	if (kept + n > PS_CANDIDATES_MAX)
+		return error_usage(err, ENOSPC,
+				   "route %s: %u routes of one prefix and table at most (rule 8)",
+				   prefix_str(p, buf), PS_CANDIDATES_MAX);
+	memcpy(list + kept, c, n * sizeof(*c));
+	kept += n;
+	group_canonical(list, kept);
+	if (same_list(list, kept, was, old))
+		return 0;
+	if (n && !t->whole)
+		r = route_admit(t, table, p, err);
+	return r ? r : edit_set(t, e, list, kept, err);
+}

@@ -46,7 +46,7 @@ static int tunnel_clash(const struct ps_tunnel *a, const struct ps_tunnel *b, st
 	return 0;
 }
 
-static int tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err)
+int txn_tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err)
 {
 	unsigned int chain = 0;
 	uint32_t i;
@@ -65,6 +65,11 @@ static int tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, stru
 				   "tunnel \"%s\": %u tunnels with one remote address at most",
 				   tun->name, PS_CHAIN_MAX);
 	return txn_endpoints_check(t, tun, err);
+}
+
+static int tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err)
+{
+	return t->whole ? 0 : txn_tunnel_check(t, id, tun, err);
 }
 
 /* The far host of the interface subnet is reached through the tunnel, whatever its health. */
@@ -164,7 +169,7 @@ int txn_tunnel_del(struct txn *t, int id, struct error *err)
 	r = interface_route(t, id, tun, false, err);
 	if (r)
 		return r;
-	if (txn_group_uses(t, (uint16_t)id)) {
+	if (!t->whole && txn_group_uses(t, (uint16_t)id)) {
 		interface_route(t, id, tun, true, err);
 		return error_usage(err, EBUSY,
 				   "tunnel \"%s\" is still used by routes: delete them "
