@@ -18,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/prefix.h"
+#include "core/word.h"
 #include "net/netlink.h"
 #include "store/store.h"
 
@@ -76,13 +77,6 @@ int cli_oom(struct cli *c);
 /* --- args.c: words -------------------------------------------------------------------------------
  */
 
-enum name_kind {
-	NAME_TUNNEL, /* a new tunnel */
-	NAME_TABLE,  /* an egress table */
-	NAME_TABLE_OR_MAIN,
-	NAME_ACCOUNT,
-};
-
 /*
  * A keyword and its value. `parse` stores the value at `offset` of the command's own struct:
  * numbers, choices and addresses as uint32_t, words as const char *, prefixes as struct prefix,
@@ -127,8 +121,6 @@ const char *arg_need(struct cli *c, const char *expected);
 /* An error if there are words left. */
 int arg_end(struct cli *c);
 int arg_prefix(struct cli *c, struct prefix *p);
-/* A name for something new. `what` is the word for it in messages. */
-int name_check(struct cli *c, const char *what, const char *word, enum name_kind kind);
 /*
  * Index of the word of the list that `word` is, or is the only one to begin with; negative with an
  * error that lists what was expected, or what is ambiguous. `what` may be NULL.

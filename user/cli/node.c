@@ -6,9 +6,6 @@
 #include "cli/cli.h"
 #include "core/region.h"
 
-static const char *const mode_names[] = { "transit", "edge", NULL };
-static const char *const hash_names[] = { "rendezvous", "modulo", NULL };
-
 struct node_args {
 	uint32_t mode, region, asn, hash_mode;
 };
@@ -23,7 +20,7 @@ enum {
 const struct keyword node_words[] = {
 	[N_MODE] = { .word = "mode",
 		     .parse = parse_choice,
-		     .choice = mode_names,
+		     .choice = node_mode_names,
 		     .offset = offsetof(struct node_args, mode),
 		     .expected = "transit or edge" },
 	[N_REGION] = { .word = "region",
@@ -39,7 +36,7 @@ const struct keyword node_words[] = {
 		    .expected = "an AS number" },
 	[N_HASH] = { .word = "hash-mode",
 		     .parse = parse_choice,
-		     .choice = hash_names,
+		     .choice = hash_mode_names,
 		     .offset = offsetof(struct node_args, hash_mode),
 		     .expected = "rendezvous or modulo" },
 	{ 0 },
@@ -89,11 +86,12 @@ int do_node_show(struct cli *c)
 	if (!st || rows_begin(&r, c, col, false))
 		return st ? cli_oom(c) : -EIO;
 	rows_add(&r,
-		 json_pack("{s:s, s:o, s:I, s:s}", "mode", mode_names[st->node->mode & 1], "region",
+		 json_pack("{s:s, s:o, s:I, s:s}", "mode", node_mode_names[st->node->mode & 1],
+			   "region",
 			   json_text(st->node->region ? region_set_str(st->node->region, region) :
 							NULL),
 			   "asn", (json_int_t)st->node->asn, "hash_mode",
-			   hash_names[st->node->hash_mode & 1]));
+			   hash_mode_names[st->node->hash_mode & 1]));
 	rows_end(&r);
 	return 0;
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/admission.h"
+#include "core/tunnel.h"
 #include "penstock/wire.h"
 #include "store/internal.h"
 
@@ -87,7 +89,8 @@ static int set_put(struct entry_set *set, struct prefix p, uint32_t value)
  */
 static bool set_fills(const struct entry_set *set, struct prefix p)
 {
-	uint64_t want = p.addr, end = (uint64_t)p.addr + (1ull << (32 - p.len)), top;
+	uint64_t end = (uint64_t)p.addr + (1ull << (32 - p.len));
+	struct run run = { p.addr, p.addr };
 	struct prefix c = p;
 	struct entry_edit *e;
 	size_t i;
@@ -100,44 +103,10 @@ static bool set_fills(const struct entry_set *set, struct prefix p)
 			break;
 		c.len--;
 	}
-	for (i = set_at(set, p); i < set->n && set->e[i].p.addr < end; i++) {
-		if (set->e[i].new == GROUP_NONE)
-			continue;
-		if (set->e[i].p.addr > want)
+	for (i = set_at(set, p); i < set->n && set->e[i].p.addr < end; i++)
+		if (set->e[i].new != GROUP_NONE && !run_extend(&run, set->e[i].p))
 			return false;
-		top = (uint64_t)set->e[i].p.addr + (1ull << (32 - set->e[i].p.len));
-		if (top > want)
-			want = top;
-	}
-	return want >= end;
-}
-
-/*
- * An endpoint inside a prefix that is steered would be reached through its own tunnel, and a prefix
- * inside an interface subnet is not the customer's. Checked from both sides: when a prefix is
- * added, and when a tunnel is.
- */
-static int endpoint_check(const struct ps_tunnel *tun, struct prefix p, struct error *err)
-{
-	char a[ADDR_STRLEN], b[PREFIX_STRLEN];
-	const __be32 ends[2] = { tun->remote_be, tun->local_be };
-	struct prefix subnet = { .len = tun->addr_len };
-	int i;
-
-	subnet.addr = PS_BE32(tun->addr_be) & prefix_mask(subnet.len);
-	if ((tun->flags & PS_TUNNEL_F_ADDRESS) && prefix_covers(subnet, p))
-		return error_usage(err, EEXIST,
-				   "tunnel \"%s\": prefix %s lies in its interface subnet",
-				   tun->name, prefix_str(p, b));
-
-	for (i = 0; i < 2; i++)
-		if (prefix_has_addr(p, PS_BE32(ends[i])))
-			return error_usage(err, ELOOP,
-					   "tunnel \"%s\": its %s address %s lies in prefix %s: "
-					   "the tunnel would be reached through itself",
-					   tun->name, i ? "local" : "remote",
-					   addr_str(PS_BE32(ends[i]), a), prefix_str(p, b));
-	return 0;
+	return run.end >= end;
 }
 
 int txn_prefixes(struct txn *t, struct error *err)
@@ -147,12 +116,13 @@ int txn_prefixes(struct txn *t, struct error *err)
 
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err)
 {
+	struct tunnel_face face = tunnel_face(tun);
 	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
 	size_t i;
 
 	for (i = 0; !r && i < t->prefix.n; i++)
 		if (t->prefix.e[i].new != GROUP_NONE)
-			r = endpoint_check(tun, t->prefix.e[i].p, err);
+			r = tunnel_prefix_check(&face, t->prefix.e[i].p, err);
 	return r;
 }
 
@@ -171,6 +141,7 @@ int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err)
 
 int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct error *err)
 {
+	struct tunnel_face face;
 	char buf[PREFIX_STRLEN];
 	struct entry_edit *e;
 	uint32_t i;
@@ -185,7 +156,8 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 	for (i = PS_TUNNEL_FIRST; !t->whole && i < t->st->meta->max_tunnels; i++) {
 		if (t->tunnel[i].state != PS_STATE_USED)
 			continue;
-		r = endpoint_check(&t->tunnel[i], p, err);
+		face = tunnel_face(&t->tunnel[i]);
+		r = tunnel_prefix_check(&face, p, err);
 		if (r)
 			return r;
 	}
