@@ -51,6 +51,10 @@ _penstock()
 		words=${words#"$object $verb"}
 		;;
 	esac
+	if [[ $object == check ]] && ((COMP_CWORD == i + 1)); then
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+	fi
 	case "$object $verb $((COMP_CWORD - i)) $prev" in
 	*" "*" "*" via") words="$(_penstock_tunnels) drop underlay" ;;
 	"tunnel add 2 "*) words= ;;

@@ -243,6 +243,7 @@ int do_route_add(struct cli *c);
 int do_route_replace(struct cli *c);
 int do_route_del(struct cli *c);
 int do_route_show(struct cli *c);
+int do_check(struct cli *c);
 int do_stats(struct cli *c);
 int do_stats_tunnels(struct cli *c);
 int do_stats_drops(struct cli *c);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/config_check.h"
 #include "core/group.h"
 
 struct route_args {
@@ -49,7 +50,7 @@ const struct keyword route_words[] = {
 	[R_WEIGHT] = { .word = "weight",
 		       .parse = parse_number,
 		       .min = 1,
-		       .max = 256,
+		       .max = WEIGHT_MAX,
 		       .offset = offsetof(struct route_args, weight),
 		       .expected = "a number from 1 to 256" },
 	{ 0 },
@@ -72,7 +73,7 @@ static int route_put(struct cli *c, const char *verb,
 {
 	struct route_args a = { .table = "main", .weight = 1 };
 	struct ps_candidate cand = { .origin = PS_ORIGIN_STATIC };
-	char text[PREFIX_STRLEN];
+	char text[PREFIX_STRLEN], why[256];
 	struct prefix p;
 	struct given g;
 	uint16_t table;
@@ -87,11 +88,8 @@ static int route_put(struct cli *c, const char *verb,
 	cand.priority = a.priority;
 	cand.weight = (uint16_t)a.weight;
 	cli_would(c, "%s route %s via %s", verb, prefix_str(p, text), a.via);
-	if (a.priority >= PRIORITY_DEGRADED)
-		cli_warn(c,
-			 "route %s: priority %u meets the health penalties (%u and %u, rule 3): a "
-			 "degraded tunnel of a lower priority may still win over it",
-			 prefix_str(p, text), a.priority, PRIORITY_DEGRADED, PRIORITY_DOWN);
+	if (priority_lint(p, a.priority, why, sizeof(why)))
+		cli_warn(c, "%s", why);
 	return put(c->txn, table, p, &cand, &c->err);
 }
 

@@ -58,6 +58,8 @@ static const struct verb verbs[] = {
 	{ "policy", "del", "from PREFIX", "remove a source policy", do_policy_del, VERB_WRITE,
 	  policy_words + 1 },
 	{ "policy", "show", "", "source policies", do_policy_show, VERB_SHOW, NULL },
+	{ "check", NULL, "FILE", "check a configuration file, without an instance", do_check, 0,
+	  NULL },
 	{ "stats", NULL, "", "all counters", do_stats, VERB_SHOW, NULL },
 	{ "stats", "tunnels", "", "packets and bytes of each tunnel", do_stats_tunnels, VERB_SHOW,
 	  NULL },

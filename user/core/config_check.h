@@ -16,4 +16,7 @@ typedef void (*config_lint_fn)(void *arg, const struct config_pos *pos, const ch
 /* What is allowed, but hardly meant. After config_check(). */
 void config_lint(const struct config *c, config_lint_fn fn, void *arg);
 
+/* Does the priority meet the penalties of rule 5? Then it says so in text. */
+bool priority_lint(struct prefix p, uint32_t priority, char *text, size_t len);
+
 #endif
