@@ -192,7 +192,10 @@ static int by_ends(const void *x, const void *y, void *arg)
 	return r ? r : pos_cmp(&a->pos, &b->pos);
 }
 
-/* By /30, in it by address: of subnets that overlap two are neighbours, as both are in one /30. */
+/*
+ * By address, and those without one first. A /30 overlaps all that is in it, a /31 only its like:
+ * of subnets that overlap, two are neighbours.
+ */
 static int by_subnet(const void *x, const void *y, void *arg)
 {
 	const struct config_tunnel *a = *(struct config_tunnel *const *)x;
@@ -200,10 +203,6 @@ static int by_subnet(const void *x, const void *y, void *arg)
 	int r = order(a->flags & PS_TUNNEL_F_ADDRESS, b->flags & PS_TUNNEL_F_ADDRESS);
 
 	(void)arg;
-	if (!r)
-		r = order(a->addr & prefix_mask(30), b->addr & prefix_mask(30));
-	if (!r)
-		r = order(a->addr_len, b->addr_len);
 	if (!r)
 		r = order(a->addr, b->addr);
 	return r ? r : pos_cmp(&a->pos, &b->pos);

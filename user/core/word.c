@@ -3,7 +3,7 @@
  * See word.h. strtoul() is not used: it takes signs, blanks and 010 for eight.
  *
  * What was probably meant is the nearest word by edits (a letter more, less, other, or two in the
- * wrong order) without regard to case: two edits at most, and fewer than half of the word.
+ * wrong order) without regard to case: two edits at most, and fewer than half of the longer one.
  */
 #include "core/word.h"
 
@@ -154,7 +154,7 @@ const char *word_near(const char *const *list, const char *word)
 	for (i = 0; n <= NEAR_LEN && list[i]; i++) {
 		m = strlen(list[i]);
 		d = m <= NEAR_LEN ? edits(word, n, list[i], m) : best;
-		if (d >= best || 2 * d >= least((unsigned int)n, (unsigned int)m))
+		if (d >= best || 2 * d >= (n > m ? n : m))
 			continue;
 		best = d;
 		found = list[i];
