@@ -149,6 +149,9 @@ int store_prefix_each(const struct store *st, store_entry_fn fn, void *arg);
 int store_policy_each(const struct store *st, store_entry_fn fn, void *arg);
 int store_route_each(const struct store *st, store_entry_fn fn, void *arg);
 
+/* The kernel's number for this instance's ps_meta: another one after unload and load. */
+uint32_t store_id(const struct store *st);
+
 /* Summed over CPUs. */
 int store_tunnel_stats(const struct store *st, uint16_t id, struct ps_tunnel_stats *sum);
 int store_reason_stats(const struct store *st, uint32_t reason, struct ps_reason_stats *sum);
