@@ -47,11 +47,11 @@ _penstock()
 		;;
 	*)
 		words=$(awk -v o="$object" -v v="$verb" \
-			'$1 == o && ($2 == v || o ~ /^(load|attach)$/) { print }' <<<"$table")
+			'$1 == o && ($2 == v || o ~ /^(load|attach|apply|rollback)$/) { print }' <<<"$table")
 		words=${words#"$object $verb"}
 		;;
 	esac
-	if [[ $object == check ]] && ((COMP_CWORD == i + 1)); then
+	if [[ $object =~ ^(check|diff|apply)$ ]] && ((COMP_CWORD == i + 1)); then
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 	fi

@@ -218,7 +218,7 @@ size_t tables_used(const struct store *st);
 
 extern const struct keyword load_words[], attach_words[], node_words[], prefix_words[],
 	policy_words[], tunnel_add_words[], tunnel_set_words[], route_words[], route_del_words[],
-	route_show_words[];
+	route_show_words[], apply_words[], rollback_words[];
 
 int do_load(struct cli *c);
 int do_unload(struct cli *c);
@@ -249,5 +249,11 @@ int do_stats_tunnels(struct cli *c);
 int do_stats_drops(struct cli *c);
 int do_stats_maps(struct cli *c);
 int do_help(struct cli *c);
+int do_export(struct cli *c);
+int do_diff(struct cli *c);
+int do_apply(struct cli *c);
+int do_confirm(struct cli *c);
+int do_rollback(struct cli *c);
+int do_history(struct cli *c);
 
 #endif

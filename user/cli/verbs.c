@@ -66,6 +66,17 @@ static const struct verb verbs[] = {
 	{ "stats", "drops", "", "packets that ended here or went to the kernel, and why",
 	  do_stats_drops, VERB_SHOW, NULL },
 	{ "stats", "maps", "", "how full the maps are", do_stats_maps, VERB_SHOW, NULL },
+	{ "export", NULL, "", "print the running configuration as penstock.yaml", do_export,
+	  VERB_SHOW, NULL },
+	{ "diff", NULL, "FILE", "what `apply` would change", do_diff, VERB_SHOW, NULL },
+	{ "apply", NULL, "FILE [confirm SECONDS] [dry-run]",
+	  "make the configuration that of a file, all or nothing", do_apply, 0, apply_words },
+	{ "confirm", NULL, "", "keep what `apply ... confirm` has made", do_confirm, 0, NULL },
+	{ "rollback", NULL, "[N] [dry-run]",
+	  "return to the state before the last change, or the Nth last", do_rollback, 0,
+	  rollback_words },
+	{ "history", NULL, "", "the states that `rollback` can return to", do_history, VERB_SHOW,
+	  NULL },
 	{ "help", NULL, "", "this list", do_help, 0, NULL },
 };
 
