@@ -111,20 +111,20 @@ int do_route_del(struct cli *c)
 	char text[PREFIX_STRLEN];
 	struct prefix p;
 	struct given g;
+	struct route_match m = ROUTE_MATCH_ALL;
 	uint16_t table;
-	int id = -1;
 
 	if (arg_prefix(c, &p) || keywords_parse(c, route_del_words, &a, &g) || !cli_txn(c) ||
 	    txn_table(c->txn, a.table, false, &table, &c->err))
 		return -EINVAL;
 	if (a.via) {
-		id = cli_tunnel(c, a.via);
-		if (id < 0)
-			return id;
+		m.tunnel = cli_tunnel(c, a.via);
+		if (m.tunnel < 0)
+			return m.tunnel;
 	}
 	cli_would(c, "delete route %s%s%s", prefix_str(p, text), a.via ? " via " : "",
 		  a.via ? a.via : "");
-	return txn_route_del(c->txn, table, p, id, &c->err);
+	return txn_route_del(c->txn, table, p, &m, &c->err);
 }
 
 /* --- showing
