@@ -168,6 +168,9 @@ static json_t *status_json(struct cli *c, const struct store *st)
 			    json_integer((json_int_t)unresolved(st, w.warnings)));
 	if (st->meta->dirty)
 		warning(w.warnings, "a transaction is being written, or was interrupted");
+	json_object_set_new(o, "bgp",
+			    json_pack("{s:I, s:I}", "rejected", (json_int_t)st->meta->bgp_rejected,
+				      "misconfigured", (json_int_t)st->meta->bgp_misconfigured));
 	json_object_set_new(o, "warnings", w.warnings);
 	return o;
 }
@@ -188,6 +191,8 @@ static const struct column status_columns[] = {
 	{ "ip_forward", "ip_forward", 0 },
 	{ "transactions", "transactions", 0 },
 	{ "unresolved tunnels", "unresolved_tunnels", 0 },
+	{ "BGP routes rejected", "bgp.rejected", 0 },
+	{ "BGP routes misconfigured", "bgp.misconfigured", 0 },
 	{ 0 },
 };
 
