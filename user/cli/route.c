@@ -187,8 +187,7 @@ static void warn_account(struct cli *c, const char *via, int id, uint16_t table,
 	owner = txn_other_owner(c->txn, p, txn_tunnel(c->txn, id)->account);
 	if (owner)
 		cli_warn(c,
-			 "route %s via \"%s\": the prefix is account \"%s\"'s and the tunnel is "
-			 "not: "
+			 "route %s via \"%s\": the prefix is of account \"%s\", the tunnel is not: "
 			 "answers that come back through it are dropped as spoofed_source",
 			 prefix_str(p, text), via, owner);
 }
