@@ -66,6 +66,8 @@ _penstock()
 	*" mode") words="transit edge" ;;
 	*" hash-mode") words="rendezvous modulo" ;;
 	*" mss-clamp") words="on off" ;;
+	*" origin") words="static bgp" ;;
+	*" prepend-count") words="additional all" ;;
 	*" region") words="AFR APAC EEUR ENAM ME OC SAM WEUR WNAM none" ;;
 	"attach "*" 1 "* | "detach "*" 1 "*) words=$(ls /sys/class/net 2>/dev/null) ;;
 	esac

@@ -170,6 +170,17 @@ int parse_region(struct cli *c, const struct keyword *k, const char *value, void
 	return 0;
 }
 
+int parse_regions(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	char why[160];
+	uint16_t set;
+
+	if (region_set_parse(value, &set, why, sizeof(why)))
+		return cli_usage(c, "%s %s", k->word, why);
+	*(uint32_t *)at = set;
+	return 0;
+}
+
 static int keyword_value(struct cli *c, const struct keyword *k, int i, void *out,
 			 struct given *given)
 {

@@ -114,6 +114,7 @@ int parse_addr(struct cli *c, const struct keyword *k, const char *value, void *
 int parse_ifaddr(struct cli *c, const struct keyword *k, const char *value, void *at);
 int parse_prefix(struct cli *c, const struct keyword *k, const char *value, void *at);
 int parse_region(struct cli *c, const struct keyword *k, const char *value, void *at);
+int parse_regions(struct cli *c, const struct keyword *k, const char *value, void *at);
 
 const char *arg_peek(const struct args *a);
 /* The next word; NULL with an error that says what was expected. */

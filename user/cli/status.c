@@ -191,6 +191,9 @@ static json_t *status_json(struct cli *c, const struct store *st)
 	json_object_set_new(o, "confirm", confirm_json(st, w.warnings));
 	if (st->meta->dirty)
 		warning(w.warnings, "a transaction is being written, or was interrupted");
+	json_object_set_new(o, "bgp",
+			    json_pack("{s:I, s:I}", "rejected", (json_int_t)st->meta->bgp_rejected,
+				      "misconfigured", (json_int_t)st->meta->bgp_misconfigured));
 	json_object_set_new(o, "warnings", w.warnings);
 	return o;
 }
@@ -212,6 +215,8 @@ static const struct column status_columns[] = {
 	{ "transactions", "transactions", 0 },
 	{ "unresolved tunnels", "unresolved_tunnels", 0 },
 	{ "confirm within s", "confirm.seconds_left", 0 },
+	{ "BGP routes rejected", "bgp.rejected", 0 },
+	{ "BGP routes misconfigured", "bgp.misconfigured", 0 },
 	{ 0 },
 };
 

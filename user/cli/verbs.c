@@ -12,6 +12,11 @@
 	"[key N" none "] [ttl N] [mtu N] [address CIDR" none "]\n" \
 	"               [account A] [mss-clamp on|off]"
 
+#define ROUTE_ARGS                                                                          \
+	"PREFIX via TUNNEL priority N [weight W] [region R[,R]] [table T]\n"                \
+	"               ... or, for N and W: origin bgp [peer-asn N] [as-path \"N ...\"]\n" \
+	"               [community \"N:N ...\"]"
+
 static const struct verb verbs[] = {
 	{ "load", NULL,
 	  "[max-prefixes N] [max-tunnels N] [max-groups N]\n"
@@ -25,7 +30,7 @@ static const struct verb verbs[] = {
 	{ "detach", NULL, "DEV", "take the program off a port", do_detach, 0, NULL },
 	{ "node", "set",
 	  "[mode transit|edge] [region R] [asn N]\n"
-	  "               [hash-mode rendezvous|modulo]",
+	  "               [hash-mode rendezvous|modulo] [prepend-count additional|all]",
 	  "change the node's settings", do_node_set, VERB_WRITE, node_words },
 	{ "node", "show", "", "the node's settings", do_node_show, VERB_SHOW, NULL },
 	{ "prefix", "add", "PREFIX [account A]", "authorise a prefix", do_prefix_add, VERB_WRITE,
@@ -45,12 +50,13 @@ static const struct verb verbs[] = {
 	  do_tunnel_health, VERB_WRITE, NULL },
 	{ "tunnel", "refresh", "[NAME]", "resolve next hops again", do_tunnel_refresh, VERB_WRITE,
 	  NULL },
-	{ "route", "add", "PREFIX via TUNNEL priority N [weight W] [table T]", "add a route",
-	  do_route_add, VERB_WRITE, route_words },
-	{ "route", "replace", "PREFIX via TUNNEL priority N [weight W] [table T]",
-	  "add or change a route", do_route_replace, VERB_WRITE, route_words },
-	{ "route", "del", "PREFIX [via TUNNEL] [table T]", "remove one or all routes of a prefix",
-	  do_route_del, VERB_WRITE, route_del_words },
+	{ "route", "add", ROUTE_ARGS, "add a route", do_route_add, VERB_WRITE, route_words },
+	{ "route", "replace", ROUTE_ARGS, "add or change a route", do_route_replace, VERB_WRITE,
+	  route_words },
+	{ "route", "del",
+	  "PREFIX [via TUNNEL] [region R[,R]|none] [origin O]\n"
+	  "               [table T]",
+	  "remove one or all routes of a prefix", do_route_del, VERB_WRITE, route_del_words },
 	{ "route", "show", "[PREFIX] [table T]", "routes, their priorities and shares",
 	  do_route_show, VERB_SHOW, route_show_words },
 	{ "policy", "add", "from PREFIX table T", "send a source's traffic to a table",

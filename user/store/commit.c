@@ -518,6 +518,8 @@ int txn_commit(struct txn *t, struct error *err)
 		} else {
 			st->meta->route_count = t->routes;
 			st->meta->transactions++;
+			st->meta->bgp_rejected += t->bgp_rejected;
+			st->meta->bgp_misconfigured += t->bgp_misconfigured;
 			__atomic_store_n(&st->meta->dirty, 0, __ATOMIC_SEQ_CST);
 			if (t->plumb)
 				r = plumb_sync(st, err);

@@ -115,6 +115,8 @@ struct txn {
 	uint32_t block_hint;
 	struct group_tunnel *view; /* tunnels as core/group.h wants them; NULL: to be made */
 	uint32_t routes;	   /* entries of ps_route after the commit */
+	uint64_t bgp_rejected;	   /* to be added to those of ps_meta by the commit */
+	uint64_t bgp_misconfigured;
 };
 
 void txn_name_ref(struct txn *t, struct ps_name *n);
@@ -141,9 +143,6 @@ struct edit *txn_edit(struct txn *t, uint16_t table, struct prefix p);
 /* As txn_route_add() and _replace(), but without rule 10. */
 int txn_route_put(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
 		  bool replace, struct error *err);
-/* As txn_route_del(), for routes of an interface subnet (`iface`) or for all others. */
-int txn_route_drop(struct txn *t, uint16_t table, struct prefix p, int tunnel, bool iface,
-		   struct error *err);
 
 /* intern.c */
 /* Interns a canonical list and takes a reference. */

@@ -168,6 +168,8 @@ void txn_abort(struct txn *txn);
 
 /* Staged node settings, to be changed in place. */
 struct ps_node *txn_node(struct txn *txn);
+/* The same, to be looked at. */
+const struct ps_node *txn_node_get(const struct txn *txn);
 
 /* Staged tunnels. Pointers stay valid until the end of the transaction. */
 int txn_tunnel_find(struct txn *txn, const char *name); /* id or -1; finds `drop`, `underlay` too */
@@ -192,14 +194,36 @@ int txn_policy_add(struct txn *txn, struct prefix p, uint16_t table, struct erro
 int txn_policy_del(struct txn *txn, struct prefix p, struct error *err);
 
 /*
- * Routes. Identity of a route: table, prefix, tunnel, origin. add refuses one that is there,
- * replace makes or changes it, del with tunnel < 0 removes all of the prefix.
+ * Routes. Identity of a route: table, prefix, tunnel, origin, set of regions. add refuses one that
+ * is there, replace makes or changes it. A BGP route that rule 10 refuses (-EPERM) is counted by
+ * the commit; whoever feeds routes may go on.
  */
 int txn_route_add(struct txn *txn, uint16_t table, struct prefix p, const struct ps_candidate *c,
 		  struct error *err);
 int txn_route_replace(struct txn *txn, uint16_t table, struct prefix p,
 		      const struct ps_candidate *c, struct error *err);
-int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, int tunnel, struct error *err);
+#define ROUTE_ANY (-1)
+#define ROUTE_MATCH_ALL ((const struct route_match){ ROUTE_ANY, ROUTE_ANY, ROUTE_ANY })
+
+/* Some of a prefix's routes: those that agree in all that is not ROUTE_ANY. */
+struct route_match {
+	int tunnel;
+	int origin;  /* any: any but that of an interface subnet's routes, which the tunnel owns */
+	int regions; /* exactly this set */
+};
+
+/* Removes all that match; -ENOENT if there are none. */
+int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, const struct route_match *m,
+		  struct error *err);
+/* The BGP route just staged has several base communities (rule 3): counted by the commit. */
+void txn_bgp_misconfigured(struct txn *txn);
+/* BGP routes there will be. */
+size_t txn_bgp_routes(const struct txn *txn);
+/*
+ * Name of an account other than `account` that owns the prefix, or, where it is made of several
+ * authorised ones, a part of it. NULL if there is none.
+ */
+const char *txn_other_owner(struct txn *txn, struct prefix p, uint16_t account);
 /* Replaces all static routes of the prefix by these n; the others stay. */
 int txn_route_set(struct txn *txn, uint16_t table, struct prefix p, const struct ps_candidate *list,
 		  unsigned int n, struct error *err);

@@ -100,6 +100,11 @@ struct ps_node *txn_node(struct txn *t)
 	return &t->node;
 }
 
+const struct ps_node *txn_node_get(const struct txn *t)
+{
+	return &t->node;
+}
+
 /* Finds or makes a name; its reference count is the caller's business. -ENOSPC when full. */
 static int name_get(struct ps_name *list, uint32_t first, uint32_t n, const char *name, bool create)
 {

@@ -83,6 +83,21 @@ static int set_put(struct entry_set *set, struct prefix p, uint32_t value)
 	return 0;
 }
 
+/* The longest one that covers p, NULL if none does. */
+static struct entry_edit *set_cover(const struct entry_set *set, struct prefix p)
+{
+	struct entry_edit *e;
+
+	for (;; p.addr &= prefix_mask(p.len)) {
+		e = set_find(set, p);
+		if (e && e->new != GROUP_NONE)
+			return e;
+		if (!p.len)
+			return NULL;
+		p.len--;
+	}
+}
+
 /*
  * Rule 10 on the staged prefixes: is all of p owned? The list is sorted by address, so one pass
  * over its part that touches p sees whether the covered ground has a gap.
@@ -91,18 +106,10 @@ static bool set_fills(const struct entry_set *set, struct prefix p)
 {
 	uint64_t end = (uint64_t)p.addr + (1ull << (32 - p.len));
 	struct run run = { p.addr, p.addr };
-	struct prefix c = p;
-	struct entry_edit *e;
 	size_t i;
 
-	for (;; c.addr &= prefix_mask(c.len)) {
-		e = set_find(set, c);
-		if (e && e->new != GROUP_NONE)
-			return true;
-		if (!c.len)
-			break;
-		c.len--;
-	}
+	if (set_cover(set, p))
+		return true;
 	for (i = set_at(set, p); i < set->n && set->e[i].p.addr < end; i++)
 		if (set->e[i].new != GROUP_NONE && !run_extend(&run, set->e[i].p))
 			return false;
@@ -137,6 +144,30 @@ int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err)
 	r = set_load(t, &t->prefix, MAP_PREFIX, err);
 	*owned = !r && set_fills(&t->prefix, p);
 	return r;
+}
+
+const char *txn_other_owner(struct txn *t, struct prefix p, uint16_t account)
+{
+	uint64_t end = (uint64_t)p.addr + (1ull << (32 - p.len));
+	uint32_t leaf = stride_lookup(&t->st->stride, PS_T_OWNED, p.addr), owner;
+	struct entry_edit *e;
+	struct error err;
+	size_t i;
+
+	/* As in txn_owned(). A longer one than p at its first address says nothing of p. */
+	if (!t->prefix.loaded && leaf && stride_len(leaf) <= p.len) {
+		owner = stride_payload(leaf);
+		return owner != account ? t->account[owner].name : NULL;
+	}
+	if (set_load(t, &t->prefix, MAP_PREFIX, &err))
+		return NULL;
+	e = set_cover(&t->prefix, p);
+	if (e)
+		return e->new != account ? t->account[e->new].name : NULL;
+	for (i = set_at(&t->prefix, p); i < t->prefix.n && t->prefix.e[i].p.addr < end; i++)
+		if (t->prefix.e[i].new != GROUP_NONE && t->prefix.e[i].new != account)
+			return t->account[t->prefix.e[i].new].name;
+	return NULL;
 }
 
 int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct error *err)

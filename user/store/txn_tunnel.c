@@ -58,13 +58,14 @@ static int interface_route(struct txn *t, int id, const struct ps_tunnel *tun, b
 	struct ps_candidate c = { .tunnel = (uint16_t)id,
 				  .weight = 1,
 				  .origin = PS_ORIGIN_INTERFACE };
+	const struct route_match own = { id, PS_ORIGIN_INTERFACE, ROUTE_ANY };
 	struct prefix p = { .len = 32 };
 
 	if (!(tun->flags & PS_TUNNEL_F_ADDRESS))
 		return 0;
 	p.addr = ifaddr_peer(PS_BE32(tun->addr_be), tun->addr_len);
 	return add ? txn_route_put(t, PS_T_MAIN, p, &c, false, err) :
-		     txn_route_drop(t, PS_T_MAIN, p, id, true, err);
+		     txn_route_del(t, PS_T_MAIN, p, &own, err);
 }
 
 static int tunnel_free(struct txn *t)
