@@ -180,8 +180,8 @@ static int nth_state(struct cli *c, uint32_t n, unsigned long *number)
 		return r;
 	if (n > count)
 		r = count ? cli_usage(c,
-				      "rollback \"%u\": only %zu states are kept; `penstock "
-				      "history` lists them",
+				      "rollback \"%u\": expected 1 to %zu, as `penstock history` "
+				      "lists them",
 				      n, count) :
 			    cli_usage(c, "rollback: no state is kept for instance \"%s\" yet",
 				      c->instance);

@@ -222,7 +222,7 @@ static int read_route(void *arg, uint16_t table, struct prefix p, uint32_t id)
 		e = name_number(c, r->st->table[table].name, &name);
 		r->table[table] = e ? -1 : name;
 	}
-	if (e)
+	if (e || !g->n)
 		return e;
 	list = more(c->route, c->routes, g->n, &r->cap, sizeof(*c->route));
 	if (!list)
