@@ -4,9 +4,9 @@ draws a warning; and that the manual and the example are right.
 """
 
 import json
-import os
 import re
 import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -64,7 +64,8 @@ SYNTAX = [
     (f"{'x' * 300}: 1", "1:1", ": expected a word of 255 bytes at most"),
     ("node: {mode: \x01}", "1:14", "no text: expected UTF-8; control characters are not"),
     (b"# \xc3\xa9\nnode: {mode: \xff}", "2:14", "no text: expected UTF-8; "),
-    (b"x" * 40000 + b"\n# \xff", "2:3", "no text: expected UTF-8; "),
+    (b"#" + b"x" * 40000 + b"\n# \xff", "2:3", "no text: expected UTF-8; "),
+    (b"# x\n" * 10000 + b"#" * 40000 + b"\xff", "10001:40001", "no text: expected UTF-8; "),
 ]
 
 SCHEMA = [
@@ -234,7 +235,7 @@ def test_meaning(change, place, words):
     refused(GOOD + change[1] if not change[0] else GOOD.replace(*change), place, words)
 
 
-def test_tables_are_ordered_by_place():
+def test_tables_are_sound():
     """The good file of the table above is good, and no test above is one twice."""
     r = check(GOOD)
     assert (r.returncode, r.stdout, r.stderr) == (0, "", "")
@@ -257,7 +258,7 @@ def test_limits():
             '"n65534": expected no more than 65535 different names')
 
 
-def test_a_word_without_end(tmp_path):
+def test_a_word_without_end():
     """Neither a scalar nor a comment makes the reader take memory without bound."""
     argv = ["sh", "-c", "ulimit -v 600000; (echo 'node: {mode: \"'; head -c 200000000 /dev/zero | "
             f"tr '\\0' x) | {PENSTOCK} check -"]
@@ -271,11 +272,6 @@ def test_what_is_no_file(tmp_path):
         assert r.returncode == 2 and f'"{name}"' in r.stderr and words in r.stderr
     r = run([PENSTOCK, "check", "/proc/self/mem"])
     assert r.returncode == 1 and '"/proc/self/mem"' in r.stderr and "Input/output" in r.stderr
-    if not os.geteuid():
-        return
-    secret = tmp_path / "secret"
-    secret.touch(0)
-    assert check(None, name=secret).returncode == 2
 
 
 def test_needs_no_root_and_no_instance(tmp_path):
@@ -378,21 +374,28 @@ def test_lint_is_short():
 # --- size ----------------------------------------------------------------------------------------
 
 def test_memory_of_many_routes(tmp_path):
-    """200,000 routes in order: 28 bytes each, and no sorting; in disorder some more."""
-    lines = [f"- {{prefix: {1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}.0/24, via: drop, priority: 100, "
-             "table: x}\n" for i in range(200000)]
-    peaks = []
-    for n in 1000, 200000:
-        file = tmp_path / f"{n}.yaml"
-        file.write_text("routes:\n" + "".join(lines[:n]))
-        r = run([os.environ.get("PYTHON", "/usr/bin/python3"), "-c", textwrap.dedent("""\
-            import resource, subprocess, sys
-            subprocess.run(sys.argv[1:], check=True)
-            print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""),
-                 PENSTOCK, "check", file])
-        assert r.returncode == 0, r.stderr
-        peaks.append(int(r.stdout))
-    assert (peaks[1] - peaks[0]) * 1024 / 199000 <= 40, peaks
+    """28 bytes a route, and no more for sorting what is in order, as what we print is."""
+    n, base = 600000, 4 << 20
+    file = tmp_path / "routes.yaml"
+    with file.open("w") as f:
+        f.write("routes:\n")
+        f.writelines(f"- {{prefix: {1 + (i >> 16)}.{i >> 8 & 255}.{i & 255}.0/24, via: drop, "
+                     "priority: 100, table: x}\n" for i in range(n))
+    r = run([sys.executable, "-SEc", "import os, sys\n"
+             "pid = os.posix_spawn(sys.argv[1], sys.argv[1:], {})\n"
+             "_, status, usage = os.wait4(pid, 0)\n"
+             "print(status, usage.ru_maxrss * 1024)", PENSTOCK, "check", file])
+    status, peak = map(int, r.stdout.split())
+    assert status == 0 and r.stderr == ""
+    assert n * 28 < peak <= base + n * 31, f"{(peak - base) / n:.1f} bytes a route"
+
+
+def test_long_comments():
+    """The limit is for what is between two words, not for the file."""
+    comment = "# " + "x" * 77 + "\n"
+    half = comment * (40 * 1024 * 1024 // len(comment))
+    r = check(half + "node:\n" + half + "  mode: edge\n")
+    assert (r.returncode, r.stderr) == (0, "")
 
 
 # --- documents -----------------------------------------------------------------------------------

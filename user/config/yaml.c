@@ -66,7 +66,7 @@ static int bad(struct walk *w, struct config_pos pos, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return error_usage(w->err, EINVAL, "%.120s:%u:%u: %s", w->name, pos.line, pos.column, text);
+	return error_usage(w->err, EINVAL, "%.200s:%u:%u: %s", w->name, pos.line, pos.column, text);
 }
 
 static int out_of_memory(struct walk *w)

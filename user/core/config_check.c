@@ -43,7 +43,7 @@ static int place(const struct check *k, int r, const struct config_pos *pos,
 	if (other && other->line)
 		snprintf(also, sizeof(also), "; see line %u, column %u", other->line,
 			 other->column);
-	return error_usage(k->err, -r, "%.120s%s: %s%s", k->name, where, text, also);
+	return error_usage(k->err, -r, "%.200s%s: %s%s", k->name, where, text, also);
 }
 
 /* `what` has the bad word in quotes. */
