@@ -464,7 +464,7 @@ def test_run_directory_missing(node, tmp_path):
     assert dump(node) == before and states(node) == []
 
 
-@pytest.mark.parametrize("how", ["empty", "half", "header", "tail", "byte", "plain", "not yaml"])
+@pytest.mark.parametrize("how", ["empty", "half", "header", "tail", "byte", "early", "plain", "not yaml"])
 def test_damaged_state(node, how):
     """A state that is not whole is refused as a whole."""
     for n in (4, 5):
@@ -475,6 +475,8 @@ def test_damaged_state(node, how):
     file.write_bytes({
         "empty": b"", "half": data[:middle], "header": data[:9], "tail": data[:-1],
         "byte": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:],
+        # YAML says no long before the checksum does.
+        "early": gzip.compress(gzip.decompress(data) + b"#\n" * 500000, 0).replace(b"via:", b"vja:"),
         "plain": gzip.decompress(data), "not yaml": gzip.compress(b"nodes: 1\n")}[how])
     before = dump(node)
     r = node.run("rollback")
