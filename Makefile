@@ -64,8 +64,10 @@ CORE_A := $(B)/libcore.a
 LIB_A := $(B)/libpenstock.a
 SKEL := $(B)/penstock.skel.h
 
+FUZZ_SRC := $(CORE_SRC) $(patsubst %,user/config/%.c,print schema yaml)
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 PROG := $(patsubst tests/prog/%.c,$(B)/tests/prog/%,$(wildcard tests/prog/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: all
 all: $(B)/penstock man ## build the program and the manual pages
@@ -120,22 +122,36 @@ $(B)/tests/prog/%: $(B)/tests/prog/%.o $(PROG_LIB) $(LIB_A)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-.PRECIOUS: $(B)/%.o
+# libFuzzer is clang's, whatever CC is; all that is fuzzed is built anew for it.
+FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+$(B)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(say) FUZZCC $<
+	$(Q)$(CLANG) $(ALL_CFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -MF $@.d -c $< -o $@
+
+$(B)/tests/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(patsubst %.c,$(B)/fuzz/%.o,$(FUZZ_SRC))
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer $^ $(shell $(PKG_CONFIG) --libs yaml-0.1) -o $@
+
+.PRECIOUS: $(B)/%.o $(B)/fuzz/%.o
 .PHONY: tests
 tests: $(UNIT) $(PROG) ## build the tests
 
 .PHONY: check check-all
-check: all tests ## run static, unit, prog and net tests; what CI runs
-	$(Q)$(PYTHON) tests/run.py --build $(B) static unit prog net
+check: all tests $(FUZZ) ## run static, unit, fuzz, prog and net tests; what CI runs
+	$(Q)$(PYTHON) tests/run.py --build $(B) static unit fuzz prog net
 
-check-all: all tests ## the same with the long versions of the slow ones
-	$(Q)$(PYTHON) tests/run.py --build $(B) --long static unit prog net
+check-all: all tests $(FUZZ) ## the same with the long versions of the slow ones
+	$(Q)$(PYTHON) tests/run.py --build $(B) --long static unit fuzz prog net
 
-.PHONY: check-static check-unit check-prog check-net check-includes
+.PHONY: check-static check-unit check-fuzz check-prog check-net check-includes
 check-static: ## include law, licence lines, sizes, format
 	$(Q)$(PYTHON) tests/run.py --build $(B) static
 check-unit: $(UNIT) ## unit tests only; need no root
 	$(Q)$(PYTHON) tests/run.py --build $(B) unit
+check-fuzz: $(FUZZ) ## libFuzzer on the parsers, 20 s; need no root
+	$(Q)$(PYTHON) tests/run.py --build $(B) fuzz
 check-prog: all $(PROG) ## BPF_PROG_TEST_RUN tests only
 	$(Q)$(PYTHON) tests/run.py --build $(B) prog
 check-net: all ## network namespace tests only

@@ -7,7 +7,7 @@ was not kept, an exit status without a failed test. The last line is "N passed, 
 Exits with 1 if a test failed or none ran.
 
 Environment:
-  PENSTOCK_CI=1        a skipped test of unit, prog or net counts as failed
+  PENSTOCK_CI=1        a skipped test of unit, fuzz, prog or net counts as failed
   PENSTOCK_TALLY=FILE  append "N M K" to FILE instead of printing the last line (.ci/run adds up)
 The tests get PENSTOCK_BUILD (the build directory) and, with --long, PENSTOCK_LONG=1.
 """
@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"     # the one that has the distribution's pytest and scapy
 TIMEOUT = 600
 NET_TIMEOUT = 3600              # all of tests/net is one program
+FUZZ_SECONDS = 20               # of all targets together
+FUZZ_LONG = 1200
 TAIL = 200                      # lines of a failed program's output that are shown
 
 PLAN = re.compile(r"1\.\.(\d+)\s*(?:# SKIP\b\s*(.*))?$", re.I)
@@ -158,6 +160,35 @@ def programs(layer):
     return run_layer
 
 
+def fuzz(args):
+    """Each target for its share of the time, from the seeds of tests/fuzz/corpus and from what runs
+    before have found. A crash shows its input."""
+    targets = sorted(p.stem for p in (ROOT / "tests/fuzz").glob("fuzz_*.c"))
+    seconds = (FUZZ_LONG if args.long else FUZZ_SECONDS) // max(len(targets), 1)
+    for name in targets:
+        program, counts = args.build / "tests/fuzz" / name, Counts()
+        found = args.build / "fuzz/corpus" / name
+        crashes = args.build / "fuzz/crash" / name
+        for d in found, crashes:
+            d.mkdir(parents=True, exist_ok=True)
+        for old in crashes.iterdir():
+            old.unlink()
+        start = time.monotonic()
+        output, wrong = run([program, f"-max_total_time={seconds}", "-max_len=4096", "-timeout=10",
+                             "-rss_limit_mb=1024", f"-artifact_prefix={crashes}/", found,
+                             ROOT / "tests/fuzz/corpus" / name.removeprefix("fuzz_")],
+                            args.env, seconds + 120) if program.exists() else ("", "not built")
+        runs = re.search(r"^Done (\d+) runs", output, re.M)
+        if wrong or not runs:
+            counts.fail(wrong or "it did not say how many inputs it ran")
+            counts.notes += [f"input {p.name}: {p.read_bytes()!r}" for p in crashes.iterdir()]
+        else:
+            counts.passed = 1
+        report(f"{name}{f': {runs[1]} inputs' if runs else ''}", counts, time.monotonic() - start,
+               output)
+        yield counts
+
+
 def net(args):
     if not any((ROOT / "tests/net").rglob("test_*.py")):
         print("  no tests yet")
@@ -194,6 +225,7 @@ class Layer:
 LAYERS = {
     "static": Layer(static, strict=False),
     "unit": Layer(programs("unit")),
+    "fuzz": Layer(fuzz),
     "prog": Layer(programs("prog"), root=True),
     "net": Layer(net, root=True),
 }

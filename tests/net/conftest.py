@@ -22,7 +22,9 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,12 @@ def machine():
     if why:
         pytest.skip(why)
     sweep()
+    # States and pending files of all instances of this run; the waiters inherit it, too.
+    files = tempfile.mkdtemp(prefix=f"{NAME}{os.getpid()}-")
+    os.environ["PENSTOCK_STATE_DIR"] = f"{files}/state"
+    os.environ["PENSTOCK_RUN_DIR"] = f"{files}/run"
+    yield
+    shutil.rmtree(files, ignore_errors=True)
 
 
 def words(command):
@@ -89,6 +97,10 @@ def sweep():
         m = re.match(NAME + r"(\d+)-", ns.name)
         if m and not alive(m[1]):
             run(["ip", "netns", "del", ns.name])
+    for files in Path(tempfile.gettempdir()).glob(NAME + "*"):
+        m = re.match(NAME + r"(\d+)-", files.name)
+        if m and not alive(m[1]):
+            shutil.rmtree(files, ignore_errors=True)
 
 
 class Netns:

@@ -296,6 +296,20 @@ def text(rng, size):
     return (b"penstock " + rng.randbytes(size // 2 + 1).hex().encode())[:size]
 
 
+def inner(src, dst, payload=b"inner"):
+    from scapy.all import IP, UDP
+    return bytes(IP(src=src, dst=dst) / UDP(sport=1234, dport=9) / payload)
+
+
+def send_gre(ns, outer_src, outer_dst, packet, key=b""):
+    """A GRE packet made by hand, sent by a host of the underlay."""
+    from scapy.all import IP, Raw
+    gre = struct.pack("!HH", 0x2000 if key else 0, 0x0800) + key
+    with ns.socket(socket.SOCK_RAW, proto=socket.IPPROTO_RAW) as s:
+        s.sendto(bytes(IP(src=outer_src, dst=outer_dst, proto=47) / Raw(gre + packet)),
+                 (outer_dst, 0))
+
+
 @contextmanager
 def background(*functions):
     """Runs them in threads; raises what they raised."""

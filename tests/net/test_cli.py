@@ -97,10 +97,10 @@ def test_ports(node):
 
 def test_node(node):
     assert node.show("node show") == [{"mode": "transit", "region": None, "asn": 13335,
-                                       "hash_mode": "rendezvous"}]
-    node.ok("node set mode edge region WNAM asn 0xfde8 hash-mode modulo")
+                                       "hash_mode": "rendezvous", "prepend_count": "additional"}]
+    node.ok("node set mode edge region WNAM asn 0xfde8 hash-mode modulo prepend-count all")
     assert node.show("node") == [{"mode": "edge", "region": "WNAM", "asn": 65000,
-                                  "hash_mode": "modulo"}]
+                                  "hash_mode": "modulo", "prepend_count": "all"}]
     node.ok("node set region none")
     assert node.show("node show")[0]["region"] is None
 
@@ -223,9 +223,10 @@ def test_route(node):
     node.ok("route replace 192.0.2.128/25 via drop priority 1")
     node.ok("route add 192.0.2.128/26 via underlay priority 0xffffffff table isp")
     assert node.show("route show table isp")[-1] == {
-        "table": "isp", "prefix": "192.0.2.128/26", "tunnel": "underlay", "priority": 4294967295,
-        "penalty": 0, "effective_priority": 4294967295, "weight": 1, "origin": "static",
-        "active": True, "share_percent": 100}
+        "table": "isp", "prefix": "192.0.2.128/26", "tunnel": "underlay", "region": None,
+        "priority": 4294967295, "prepends": 0, "penalty": 0, "effective_priority": 4294967295,
+        "weight": 1, "origin": "static", "visible": True, "active": True, "state": "active",
+        "share_percent": 100}
     assert {r["table"] for r in node.show("route show")} == {"main", "isp"}
     node.ok("route del 192.0.2.0/25 via t2")
     assert [r["tunnel"] for r in node.show("route show 192.0.2.0/25")] == ["t1"]
@@ -242,6 +243,132 @@ def test_priority_warning(node, priority, warned):
     r = node.run(f"route add 192.0.2.128/25 via t1 priority {priority}")
     assert r.returncode == 0
     assert r.stderr.startswith("Warning: ") == warned and (str(priority) in r.stderr) == warned
+
+
+def routes(node, prefix, *keys):
+    """These keys of a prefix's routes, in no order."""
+    return sorted(tuple(r[k] for k in keys) for r in node.show(f"route show {prefix}"))
+
+
+def test_route_regions(node):
+    """The set of regions is a part of a route's identity."""
+    p = "192.0.2.128/25"
+    node.ok(f"route add {p} via t1 priority 100")
+    node.ok(f"route add {p} via t1 priority 50 region ME,ENAM weight 3")
+    node.ok(f"route add {p} via t1 priority 60 region ENAM,ME,SAM")
+    node.fails(2, "in region ENAM,ME", f"route add {p} via t1 priority 70 region ENAM,ME")
+    node.ok(f"route replace {p} via t1 priority 70 region ENAM,ME")
+    node.ok(f"route replace {p} via t1 priority 80 region none")
+    keys = "priority", "weight", "visible", "state"
+    assert [(r["region"], *(r[k] for k in keys)) for r in node.show(f"route show {p}")] == [
+        ("ENAM,ME,SAM", 60, 1, False, "invisible"), ("ENAM,ME", 70, 1, False, "invisible"),
+        (None, 80, 1, True, "active")]
+    node.ok("node set region ME")
+    assert [(r["region"], *(r[k] for k in keys)) for r in node.show(f"route show {p}")] == [
+        ("ENAM,ME,SAM", 60, 1, True, "active"), ("ENAM,ME", 70, 1, True, "standby"),
+        (None, 80, 1, True, "standby")]
+    assert [line.split()[3] for line in node.ok(f"route show {p}").splitlines()] == [
+        "REGION", "ENAM,ME,SAM", "ENAM,ME", "-"]
+    node.ok(f"route del {p} via t1 region none")
+    assert len(node.show(f"route show {p}")) == 2
+    node.ok(f"route del {p} region ENAM,ME,SAM")
+    assert routes(node, p, "region") == [("ENAM,ME",)]
+    node.ok(f"route del {p}")
+    assert node.show(f"route show {p}") == []
+
+
+def test_route_of_one_tunnel_twice(node):
+    """Two routes in force that name one tunnel have its share between them."""
+    p = "192.0.2.128/25"
+    node.ok("node set region ME")
+    node.ok(f"route add {p} via t1 priority 100 weight 1")
+    node.ok(f"route add {p} via t1 priority 100 weight 2 region ME")
+    node.ok(f"route add {p} via t2 priority 100 weight 1")
+    assert routes(node, p, "tunnel", "weight", "share_percent") == [
+        ("t1", 1, 25), ("t1", 2, 50), ("t2", 1, 25)]
+
+
+def test_bgp_route(node):
+    """Attributes become priority and prepends; the static route beside it is another one."""
+    p = "192.0.2.128/25"
+    node.ok(f"route add {p} via t1 origin bgp peer-asn 65000 as-path '65000 65000 {{65200,65000}}' "
+            "community '65535:1 13335:60150'")
+    node.ok(f"route add {p} via t1 priority 200")
+    keys = "origin", "priority", "prepends", "penalty", "effective_priority", "weight", "state"
+    assert routes(node, p, *keys) == [("bgp", 150, 2, 0, 170, 1, "active"),
+                                      ("static", 200, 0, 0, 200, 1, "standby")]
+    node.ok("tunnel health t1 degraded")
+    assert routes(node, p, "penalty", "effective_priority") == [(500000, 500170), (500000, 500200)]
+    node.ok(f"route replace {p} via t1 origin bgp")
+    assert routes(node, p, *keys[:4])[0] == ("bgp", 100, 0, 500000)
+    node.ok(f"route del {p} origin static")
+    assert routes(node, p, "origin") == [("bgp",)]
+    node.ok(f"route add {p} via t2 origin bgp peer-asn 1.10 as-path '65546 1.10' region SAM")
+    assert routes(node, p, "tunnel", "region", "prepends")[1] == ("t2", "SAM", 1)
+
+
+def test_bgp_settings(node):
+    """asn and prepend-count hold for what comes after."""
+    p, attributes = "192.0.2.128/25", "origin bgp peer-asn 7 as-path 7 community 64512:60010"
+    assert node.run("node set prepend-count all").stderr == ""
+    node.ok(f"route add {p} via t1 {attributes}")
+    assert routes(node, p, "priority", "prepends") == [(100, 1)]
+    for change in ["asn 64512", "prepend-count additional"]:
+        r = node.run(f"node set {change}")
+        assert r.returncode == 0 and r.stderr.startswith("Warning: 1 BGP route keeps"), r.stderr
+    assert node.run("node set asn 64512 prepend-count additional mode transit").stderr == ""
+    assert routes(node, p, "priority", "prepends") == [(100, 1)]
+    node.ok(f"route replace {p} via t1 {attributes}")
+    assert routes(node, p, "priority", "prepends") == [(10, 0)]
+    r = node.run("node set asn 65536")
+    assert r.returncode == 0 and "asn 65536: no community can carry it" in r.stderr
+    # In one batch the later line knows of the earlier.
+    node.ok("-batch -", input="node set asn 64512\n" + f"route replace {p} via t2 {attributes}\n"
+            "node set asn 13335\n")
+    assert routes(node, p, "tunnel", "priority") == [("t1", 10), ("t2", 10)]
+
+
+def test_bgp_counters(node):
+    """Several base communities are counted when the route is written, and only then."""
+    def counters():
+        return node.show("status")["bgp"]
+
+    route = "route replace 192.0.2.128/25 via t1 origin bgp community "
+    assert counters() == {"rejected": 0, "misconfigured": 0}
+    r = node.run(route + "13335:60150,13335:60010")
+    assert r.returncode == 0 and "several communities" in r.stderr and "rule 3" in r.stderr
+    assert routes(node, "192.0.2.128/25", "priority") == [(10,)]
+    assert counters() == {"rejected": 0, "misconfigured": 1}
+    assert node.run(route + "13335:60010,13335:60010").stderr == ""
+    node.ok("-dry-run " + route + "13335:60150,13335:60010")
+    node.fails(2, "rule 10", "route add 10.9.0.0/16 via t1 origin bgp community "
+               "'13335:60150 13335:60010'")
+    assert counters() == {"rejected": 0, "misconfigured": 1}
+    assert re.search(r"BGP routes misconfigured +1\n", node.ok("status"))
+
+
+ACCOUNTS = [("192.0.2.128/25 via t1 priority 9", None), ("192.0.2.128/25 via t2 priority 9", "acme"),
+            ("192.0.2.0/23 via t2 priority 9", "acme"), ("192.0.2.0/23 via t1 priority 9", "other"),
+            ("192.0.3.0/25 via t1 priority 9", "other"), ("192.0.2.128/25 via drop priority 9", None),
+            ("192.0.2.128/25 via t2 priority 9 table isp", None)]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_route_of_another_account(node, batch):
+    """What comes back through a tunnel of another account would not pass the source check."""
+    prefix = "prefix add 192.0.3.0/24 account other"
+    if not batch:
+        node.ok(prefix)
+    for route, owner in ACCOUNTS:
+        if batch:   # where the prefix is only staged
+            r = node.run("-dry-run -batch -", input=f"{prefix}\nroute add {route}\n")
+        else:
+            r = node.run(f"-dry-run route add {route}")
+        assert r.returncode == 0, r.stderr
+        assert r.stderr.count("Warning: ") == (owner is not None), (route, r.stderr)
+        assert not owner or f'"{owner}"' in r.stderr and "spoofed_source" in r.stderr
+    node.ok("node set mode edge")
+    assert node.run("-dry-run route add 192.0.2.128/25 via t2 priority 9").stderr == ""
 
 
 def test_interface_route(node):
@@ -284,7 +411,7 @@ def test_stats(fixed):
 def test_abbreviations(fixed):
     assert fixed.show("t sh") == fixed.before["tunnel show"]
     assert fixed.show("tunnel") == fixed.before["tunnel show"]
-    assert json.loads(fixed.ok("-json -pretty r sh 192.0.2.0/24 ta main")) == \
+    assert json.loads(fixed.ok("-json -pretty rou sh 192.0.2.0/24 ta main")) == \
         fixed.show("route show 192.0.2.0/24")
     assert fixed.show("stats m") == fixed.before["stats maps"]
     assert fixed.ok("--dry-run n set m edge reg AFR h mod").startswith("would ")
@@ -404,7 +531,9 @@ def test_dry_run(node):
         seen.add(tuple(words(command)[:2]))
         seen.add((words(command)[0], None))
     for name, verb in verb_table():
-        if name not in ("help", "status", "stats") and verb != "show":
+        # What only reads; and what test_apply.py is about.
+        if verb != "show" and name not in ("help", "status", "stats", "check", "export", "diff",
+                                           "history", "apply", "confirm", "rollback"):
             assert (name, verb) in seen, f"no dry run of {name} {verb}"
     other = node.instance + "x"
     r = run([PENSTOCK, "-n", node.ns.name, "-I", other, "-dry-run", "load"])

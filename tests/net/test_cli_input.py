@@ -12,6 +12,7 @@ from conftest import dump, verb_table, words
 
 ADD = "tunnel add t9 gre local 198.51.100.1 remote 203.0.113.9 "
 ROUTE = "route add 192.0.2.128/25 via t1 priority 100 "
+BGP = "route add 192.0.2.128/25 via t1 origin bgp "
 
 # (command, word that the message must have)
 MALFORMED = [
@@ -173,16 +174,48 @@ MALFORMED = [
     (ROUTE + "weight 1 weight 1", '"weight" given twice'),
     (ROUTE + "table drop", '"drop"'),
     (ROUTE + "table a:b", '"a:b"'),
-    (ROUTE + "region WNAM", '"region"'),
+    (ROUTE + "region", "expected region codes"),
+    (ROUTE + "region XX", '"XX" is no region'),
+    (ROUTE + "region WNAM,wnam", '"wnam" is no region'),
+    (ROUTE + "region WNAM,", '"" is no region'),
+    (ROUTE + "region ME,none", '"none" is no region'),
+    (ROUTE + "region ME region SAM", '"region" given twice'),
+    (ROUTE + "origin igp", '"igp": expected one of static, bgp'),
+    (ROUTE + "origin interface", '"interface": expected one of static, bgp'),
+    (ROUTE + "origin bgp", '"priority" with origin bgp'),
+    (ROUTE + "peer-asn 65000", '"peer-asn" without origin bgp'),
+    (ROUTE + "as-path 65000", '"as-path" without origin bgp'),
+    (ROUTE + "origin static community 13335:60010", '"community" without origin bgp'),
+    (BGP + "weight 2", '"weight" with origin bgp'),
+    (BGP + "as-path 65000", '"peer-asn" is missing'),
+    (BGP + "peer-asn", "expected the peer's AS number"),
+    (BGP + "peer-asn 0", 'peer-asn "0": expected an AS number'),
+    (BGP + "peer-asn 4294967296", '"4294967296"'),
+    (BGP + "peer-asn 1.65536", '"1.65536"'),
+    (BGP + "peer-asn 65000 as-path '65000 x 1'", 'as-path "x": expected an AS number'),
+    (BGP + "peer-asn 65000 as-path '65000 {65200'", "expected } at the end"),
+    (BGP + "peer-asn 65000 as-path ''", 'as-path "": expected AS numbers'),
+    (BGP + f"peer-asn 65000 as-path '{'7 ' * 1025}'", 'as-path "7": a path has 1024'),
+    (BGP + "peer-asn 65000 as-path 65000 65000", '"65000"'),
+    (BGP + "community 65536:1", 'community "65536:1": expected a community ASN:VALUE'),
+    (BGP + "community no-export", '"no-export"'),
+    (BGP + f"community '{'1:2,' * 1025}'", 'community "1:2": a route has 1024'),
+    ("route add 10.77.0.0/16 via t1 origin bgp", "rule 10"),
     ("route add 10.77.0.0/16 via t1 priority 100", "10.77.0.0/16"),
     ("route add 192.0.0.0/16 via t1 priority 100", "192.0.0.0/16"),
     ("route add 192.0.2.0/24 via t1 priority 200", "192.0.2.0/24"),
     ("route replace 192.0.2.0/24 via nosuch priority 200", '"nosuch"'),
     ("route replace 192.0.2.0/24 via t1", '"priority" is missing'),
+    ("route replace 192.0.2.0/24 via t1 origin static", '"priority" is missing'),
     ("route replace 10.77.0.0/16 via t1 priority 1", "10.77.0.0/16"),
     ("route del", "expected a prefix"),
     ("route del 192.0.2.0/26", "192.0.2.0/26"),
     ("route del 192.0.2.0/24 via t2", '"t2"'),
+    ("route del 192.0.2.0/24 via t1 region ME", 'via "t1" in region ME'),
+    ("route del 192.0.2.0/24 origin bgp", "of origin bgp"),
+    ("route del 192.0.2.0/24 region XX", '"XX" is no region'),
+    ("route del 192.0.2.0/24 weight 1", '"weight"'),
+    ("route del 10.255.0.1/32", "10.255.0.1/32"),
     ("route del 192.0.2.0/24 via nosuch", '"nosuch"'),
     ("route del 192.0.2.0/24 table nosuch", '"nosuch"'),
     ("route del 192.0.2.0/24 priority 100", '"priority"'),
@@ -202,6 +235,11 @@ MALFORMED = [
     ("policy del from 10.2.0.0/16", "10.2.0.0/16"),
     ("policy del from 10.1.0.0/16 table isp", '"table"'),
     ("policy show me", '"me"'),
+    ("check", "expected a file"),
+    ("check /dev/null now", '"now"'),
+    ("check /nonexistent/file", '"/nonexistent/file"'),
+    ("check /", '"/"'),
+    ("check /dev/null", "/dev/null:1:1: "),
     ("stats everything", '"everything"'),
     ("stats tunnels t1", '"t1"'),
     ("stats drops now", '"now"'),
@@ -250,7 +288,7 @@ GOOD_BATCH = """
 # a comment, then an empty line
 
 prefix add 10.2.0.0/16 account 'acme'   # and at the end of a line
-tunnel add "t3" gre local 198.51.100.1 remote 203.0.113.3
+tunnel add "t3" gre local 198.51.100.1 remote 203.0.113.3 account acme
  \t route add 10.2.0.0/16 via t3 priority 100 weight 2\r
 route add 10.2.0.0/17 via t1 priority 600000
 tunnel health t3 deg

@@ -20,7 +20,7 @@ from collections import Counter
 import pytest
 from conftest import run
 from lab import (ENDPOINT, ENDPOINTS, GUEST, INET, KEYS, LAN, LAN2, PacketLab, Wire, background,
-                 judge, ping_loss, poll, text)
+                 inner, judge, ping_loss, poll, send_gre, text)
 
 PATHS = ["native", "generic", "slow"]
 MTU = 1472      # of penstock0: the tunnel with the key has the smallest
@@ -356,20 +356,6 @@ def test_key(net, wire):
     wire.stop()
     keys = wire["underlay"].rows("gre.key", where=f"gre && ip.dst == {ENDPOINTS['t3']}")
     assert len(keys) == 10 and {k[0][0] for k in keys} == {f"0x{KEYS['t3']:08x}"}
-
-
-def inner(src, dst, payload=b"inner"):
-    from scapy.all import IP, UDP
-    return bytes(IP(src=src, dst=dst) / UDP(sport=1234, dport=9) / payload)
-
-
-def send_gre(ns, outer_src, outer_dst, packet, key=b""):
-    """A GRE packet made by hand, sent by a host of the underlay."""
-    from scapy.all import IP, Raw
-    gre = struct.pack("!HH", 0x2000 if key else 0, 0x0800) + key
-    with ns.socket(socket.SOCK_RAW, proto=socket.IPPROTO_RAW) as s:
-        s.sendto(bytes(IP(src=outer_src, dst=outer_dst, proto=47) / Raw(gre + packet)),
-                 (outer_dst, 0))
 
 
 def test_unresolved_tunnel(net, wire):

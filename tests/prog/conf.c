@@ -94,7 +94,7 @@ static void stage(struct txn *t, const struct conf *c)
 static int drop_route(void *arg, uint16_t table, struct prefix p, uint32_t group)
 {
 	struct error err;
-	int r = txn_route_del(arg, table, p, -1, &err);
+	int r = txn_route_del(arg, table, p, &ROUTE_MATCH_ALL, &err);
 
 	(void)group;
 	/* The far address of an interface subnet goes with its tunnel. */

@@ -484,11 +484,12 @@ static void put(struct txn *t, struct prefix p, const char *table, const char *t
 
 static void del(struct txn *t, struct prefix p, const char *table)
 {
+	const struct route_match all = ROUTE_MATCH_ALL;
 	struct error err;
 	uint16_t id;
 
 	must(txn_table(t, table, false, &id, &err), &err, table);
-	must(txn_route_del(t, id, p, -1, &err), &err, "del");
+	must(txn_route_del(t, id, p, &all, &err), &err, "del");
 }
 
 static void own(struct txn *t, struct prefix p, const char *account)

@@ -99,15 +99,16 @@ static bool filled(const struct naive *n, struct prefix p)
 	return filled(n, half);
 }
 
-static int route_find(const struct naive *n, unsigned int table, struct prefix p, int tunnel,
-		      int origin)
+static int route_find(const struct naive *n, unsigned int table, struct prefix p,
+		      const struct route_match *m)
 {
 	unsigned int i;
 
 	for (i = 0; i < n->routes; i++)
 		if (n->route[i].table == table && !prefix_cmp(n->route[i].p, p) &&
-		    (tunnel < 0 || n->route[i].c.tunnel == tunnel) &&
-		    (origin < 0 || n->route[i].c.origin == origin))
+		    (m->tunnel < 0 || n->route[i].c.tunnel == m->tunnel) &&
+		    (m->origin < 0 || n->route[i].c.origin == m->origin) &&
+		    (m->regions < 0 || n->route[i].c.regions == m->regions))
 			return (int)i;
 	return -1;
 }
@@ -152,7 +153,7 @@ static struct ps_candidate random_candidate(void)
 		.priority = 100 + below(3) * 50,
 		.tunnel = (uint16_t)(below(15) ? PS_TUNNEL_FIRST + below(TUNNELS) : below(2)),
 		.weight = (uint16_t)(below(2) ? 1 : 1 + below(256)),
-		.regions = (uint16_t)(below(4) ? 0 : 1u << below(3)),
+		.regions = (uint16_t)(below(3) ? 0 : below(8)),
 		.origin = below(4) ? PS_ORIGIN_STATIC : PS_ORIGIN_BGP
 	};
 
@@ -163,8 +164,9 @@ static void step_route(struct txn *t, unsigned int table, uint16_t id, bool repl
 {
 	struct prefix p = random_prefix();
 	struct ps_candidate c = random_candidate();
+	const struct route_match same = { c.tunnel, c.origin, c.regions };
+	int at = route_find(&staged, table, p, &same), want = 0, r;
 	struct error err = { "", false };
-	int at = route_find(&staged, table, p, c.tunnel, c.origin), want = 0, r;
 
 	if (staged.routes == MAX)
 		return;
@@ -186,11 +188,14 @@ static void step_route_del(struct txn *t, const uint16_t *ids)
 		staged.routes && below(6) ?
 			staged.route[below(staged.routes)] :
 			(struct naive_route){ below(TABLES), random_prefix(), random_candidate() };
-	int tunnel = below(3) ? any.c.tunnel : -1, at, n = 0, r;
+	const struct route_match m = { below(3) ? any.c.tunnel : ROUTE_ANY,
+				       below(2) ? any.c.origin : ROUTE_ANY,
+				       below(2) ? any.c.regions : ROUTE_ANY };
 	struct error err = { "", false };
+	int at, n = 0, r;
 
-	r = txn_route_del(t, ids[any.table], any.p, tunnel, &err);
-	while ((at = route_find(&staged, any.table, any.p, tunnel, -1)) >= 0) {
+	r = txn_route_del(t, ids[any.table], any.p, &m, &err);
+	while ((at = route_find(&staged, any.table, any.p, &m)) >= 0) {
 		staged.route[at] = staged.route[--staged.routes];
 		n++;
 	}

@@ -136,7 +136,8 @@ static void add_candidate(struct world *w, const char *table, struct prefix p)
 		memcpy(r.tunnel, w->tunnel[below(w->c.tunnels)].name, sizeof(r.tunnel));
 	for (i = 0; i < w->c.routes; i++)
 		if (!strcmp(w->route[i].table, r.table) && !prefix_cmp(w->route[i].p, p) &&
-		    !strcmp(w->route[i].tunnel, r.tunnel) && w->route[i].origin == r.origin)
+		    !strcmp(w->route[i].tunnel, r.tunnel) && w->route[i].origin == r.origin &&
+		    w->route[i].regions == r.regions)
 			return;
 	w->route[w->c.routes++] = r;
 }

@@ -547,7 +547,9 @@ static void every_insertion_order_gives_one_result(void **state)
 
 	(void)state;
 	for (i = 0; i < 60; i++) {
-		net_random(&x, 6);
+		do
+			net_random(&x, 6);
+		while (i % 3 == 0 && x.n < 6);
 		for (j = 0; j < x.n; j++) {
 			x.c[j].tunnel %= 5;
 			x.t[x.c[j].tunnel].health = rng_below(4) ? HEALTHY : DOWN;

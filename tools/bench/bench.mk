@@ -25,3 +25,7 @@ bench: $(B)/bench/bench $(BENCH_OBJ) ## measure: ratios to a floor and to the ke
 
 bench-quick: $(B)/bench/bench $(BENCH_OBJ) ## the same in under a minute, coarser
 	$(Q)$(B)/bench/bench $(B)/bench quick
+
+.PHONY: bench-apply
+bench-apply: all ## measure apply with the prefixes of $PENSTOCK_MATERIAL
+	$(Q)$(PYTHON) tools/bench/apply.py $(B)

@@ -47,10 +47,14 @@ _penstock()
 		;;
 	*)
 		words=$(awk -v o="$object" -v v="$verb" \
-			'$1 == o && ($2 == v || o ~ /^(load|attach)$/) { print }' <<<"$table")
+			'$1 == o && ($2 == v || o ~ /^(load|attach|apply|rollback)$/) { print }' <<<"$table")
 		words=${words#"$object $verb"}
 		;;
 	esac
+	if [[ $object =~ ^(check|diff|apply)$ ]] && ((COMP_CWORD == i + 1)); then
+		COMPREPLY=($(compgen -f -- "$cur"))
+		return
+	fi
 	case "$object $verb $((COMP_CWORD - i)) $prev" in
 	*" "*" "*" via") words="$(_penstock_tunnels) drop underlay" ;;
 	"tunnel add 2 "*) words= ;;
@@ -62,6 +66,8 @@ _penstock()
 	*" mode") words="transit edge" ;;
 	*" hash-mode") words="rendezvous modulo" ;;
 	*" mss-clamp") words="on off" ;;
+	*" origin") words="static bgp" ;;
+	*" prepend-count") words="additional all" ;;
 	*" region") words="AFR APAC EEUR ENAM ME OC SAM WEUR WNAM none" ;;
 	"attach "*" 1 "* | "detach "*" 1 "*) words=$(ls /sys/class/net 2>/dev/null) ;;
 	esac

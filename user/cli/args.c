@@ -7,7 +7,6 @@
  * Objects, verbs, keywords and choices may be abbreviated while that is unique. Names never are.
  * Nothing is allocated: a batch of a million lines passes through here.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -92,41 +91,13 @@ int word_match(struct cli *c, const char *what, const char *word, const char *co
 			 n > 1 ? "one of " : "", join(names, sizeof(names), list, n, ""));
 }
 
-/* Digits of a base, no sign, no blanks; nothing above 2^32 - 1. */
-static bool digits(const char *s, unsigned int base, uint64_t *v)
-{
-	*v = 0;
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		unsigned int d;
-
-		if (*s >= '0' && *s <= '9')
-			d = (unsigned int)(*s - '0');
-		else if (base == 16 && isxdigit((unsigned char)*s))
-			d = (unsigned int)(tolower((unsigned char)*s) - 'a') + 10;
-		else
-			return false;
-		*v = *v * base + d;
-		if (*v > UINT32_MAX)
-			return false;
-	}
-	return true;
-}
-
 int parse_number(struct cli *c, const struct keyword *k, const char *value, void *at)
 {
-	bool hex = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
-	bool octal = value[0] == '0' && value[1] && !hex;
-	uint64_t v;
+	char why[256];
 
-	/* 010 is eight to some and ten to others. */
-	if (octal || !digits(hex ? value + 2 : value, hex ? 16 : 10, &v) || v < k->min ||
-	    v > k->max)
-		return cli_usage(c, "%s \"%.64s\": expected a number from %u to %u%s", k->word,
-				 value, k->min, k->max, k->none ? ", or none" : "");
-	*(uint32_t *)at = (uint32_t)v;
-	return 0;
+	return number_parse(k->word, value, k->min, k->max, k->none, at, why, sizeof(why)) ?
+		       cli_usage(c, "%s", why) :
+		       0;
 }
 
 int parse_choice(struct cli *c, const struct keyword *k, const char *value, void *at)
@@ -142,34 +113,14 @@ int parse_choice(struct cli *c, const struct keyword *k, const char *value, void
 	return 0;
 }
 
-int name_check(struct cli *c, const char *what, const char *word, enum name_kind kind)
-{
-	static const char *const reserved[] = { "main", "drop", "underlay", "default" };
-	size_t n =
-		strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-	size_t i;
-
-	if (!n || n >= PS_NAME_LEN || word[n] || word[0] == '-')
-		return cli_usage(c,
-				 "%s \"%.64s\": expected a name of 1 to 15 letters, digits, "
-				 "_ . or -, not beginning with -",
-				 what, word);
-	for (i = 0; i < sizeof(reserved) / sizeof(*reserved); i++) {
-		if (strcmp(word, reserved[i]) || (kind == NAME_ACCOUNT && i == 3) ||
-		    (kind == NAME_TABLE_OR_MAIN && i == 0))
-			continue;
-		return cli_usage(c,
-				 "%s \"%s\": expected another name, this one has a meaning of "
-				 "its own",
-				 what, word);
-	}
-	return 0;
-}
-
 int parse_name(struct cli *c, const struct keyword *k, const char *value, void *at)
 {
+	char why[256];
+
 	*(const char **)at = value;
-	return name_check(c, k->word, value, (enum name_kind)k->min);
+	return name_check(k->word, value, (enum name_kind)k->min, why, sizeof(why)) ?
+		       cli_usage(c, "%s", why) :
+		       0;
 }
 
 int parse_word(struct cli *c, const struct keyword *k, const char *value, void *at)
@@ -182,17 +133,9 @@ int parse_word(struct cli *c, const struct keyword *k, const char *value, void *
 
 int parse_addr(struct cli *c, const struct keyword *k, const char *value, void *at)
 {
-	uint32_t addr, top;
 	char why[256];
 
-	if (addr_parse(value, &addr, why, sizeof(why)))
-		return cli_usage(c, "%s %s", k->word, why);
-	top = addr >> 24;
-	if (!top || top == 127 || top >= 224)
-		return cli_usage(c, "%s \"%s\": expected a unicast address of a host", k->word,
-				 value);
-	*(uint32_t *)at = addr;
-	return 0;
+	return unicast_parse(k->word, value, at, why, sizeof(why)) ? cli_usage(c, "%s", why) : 0;
 }
 
 int parse_ifaddr(struct cli *c, const struct keyword *k, const char *value, void *at)
@@ -224,6 +167,17 @@ int parse_region(struct cli *c, const struct keyword *k, const char *value, void
 				 region_set_str((1u << REGION_COUNT) - 1, all),
 				 k->none ? ", or none" : "");
 	*(uint32_t *)at = bit;
+	return 0;
+}
+
+int parse_regions(struct cli *c, const struct keyword *k, const char *value, void *at)
+{
+	char why[160];
+	uint16_t set;
+
+	if (region_set_parse(value, &set, why, sizeof(why)))
+		return cli_usage(c, "%s %s", k->word, why);
+	*(uint32_t *)at = set;
 	return 0;
 }
 

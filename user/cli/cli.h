@@ -18,6 +18,7 @@
 
 #include "core/error.h"
 #include "core/prefix.h"
+#include "core/word.h"
 #include "net/netlink.h"
 #include "store/store.h"
 
@@ -76,13 +77,6 @@ int cli_oom(struct cli *c);
 /* --- args.c: words -------------------------------------------------------------------------------
  */
 
-enum name_kind {
-	NAME_TUNNEL, /* a new tunnel */
-	NAME_TABLE,  /* an egress table */
-	NAME_TABLE_OR_MAIN,
-	NAME_ACCOUNT,
-};
-
 /*
  * A keyword and its value. `parse` stores the value at `offset` of the command's own struct:
  * numbers, choices and addresses as uint32_t, words as const char *, prefixes as struct prefix,
@@ -120,6 +114,7 @@ int parse_addr(struct cli *c, const struct keyword *k, const char *value, void *
 int parse_ifaddr(struct cli *c, const struct keyword *k, const char *value, void *at);
 int parse_prefix(struct cli *c, const struct keyword *k, const char *value, void *at);
 int parse_region(struct cli *c, const struct keyword *k, const char *value, void *at);
+int parse_regions(struct cli *c, const struct keyword *k, const char *value, void *at);
 
 const char *arg_peek(const struct args *a);
 /* The next word; NULL with an error that says what was expected. */
@@ -127,8 +122,6 @@ const char *arg_need(struct cli *c, const char *expected);
 /* An error if there are words left. */
 int arg_end(struct cli *c);
 int arg_prefix(struct cli *c, struct prefix *p);
-/* A name for something new. `what` is the word for it in messages. */
-int name_check(struct cli *c, const char *what, const char *word, enum name_kind kind);
 /*
  * Index of the word of the list that `word` is, or is the only one to begin with; negative with an
  * error that lists what was expected, or what is ambiguous. `what` may be NULL.
@@ -226,7 +219,7 @@ size_t tables_used(const struct store *st);
 
 extern const struct keyword doctor_words[], load_words[], attach_words[], node_words[],
 	prefix_words[], policy_words[], tunnel_add_words[], tunnel_set_words[], route_words[],
-	route_del_words[], route_show_words[];
+	route_del_words[], route_show_words[], apply_words[], rollback_words[];
 
 int do_load(struct cli *c);
 int do_unload(struct cli *c);
@@ -252,10 +245,17 @@ int do_route_add(struct cli *c);
 int do_route_replace(struct cli *c);
 int do_route_del(struct cli *c);
 int do_route_show(struct cli *c);
+int do_check(struct cli *c);
 int do_stats(struct cli *c);
 int do_stats_tunnels(struct cli *c);
 int do_stats_drops(struct cli *c);
 int do_stats_maps(struct cli *c);
 int do_help(struct cli *c);
+int do_export(struct cli *c);
+int do_diff(struct cli *c);
+int do_apply(struct cli *c);
+int do_confirm(struct cli *c);
+int do_rollback(struct cli *c);
+int do_history(struct cli *c);
 
 #endif

@@ -4,26 +4,25 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/bgp.h"
 #include "core/region.h"
 
-static const char *const mode_names[] = { "transit", "edge", NULL };
-static const char *const hash_names[] = { "rendezvous", "modulo", NULL };
-
 struct node_args {
-	uint32_t mode, region, asn, hash_mode;
+	uint32_t mode, region, asn, hash_mode, prepend_count;
 };
 
 enum {
 	N_MODE,
 	N_REGION,
 	N_ASN,
-	N_HASH
+	N_HASH,
+	N_PREPENDS
 };
 
 const struct keyword node_words[] = {
 	[N_MODE] = { .word = "mode",
 		     .parse = parse_choice,
-		     .choice = mode_names,
+		     .choice = node_mode_names,
 		     .offset = offsetof(struct node_args, mode),
 		     .expected = "transit or edge" },
 	[N_REGION] = { .word = "region",
@@ -39,25 +38,52 @@ const struct keyword node_words[] = {
 		    .expected = "an AS number" },
 	[N_HASH] = { .word = "hash-mode",
 		     .parse = parse_choice,
-		     .choice = hash_names,
+		     .choice = hash_mode_names,
 		     .offset = offsetof(struct node_args, hash_mode),
 		     .expected = "rendezvous or modulo" },
+	[N_PREPENDS] = { .word = "prepend-count",
+			 .parse = parse_choice,
+			 .choice = prepend_count_names,
+			 .offset = offsetof(struct node_args, prepend_count),
+			 .expected = "additional or all" },
 	{ 0 },
 };
+
+/* Rules 3 and 4 are applied when a BGP route comes; its attributes are not kept. */
+static void warn_bgp(struct cli *c, const struct ps_node *was, const struct ps_node *now)
+{
+	size_t n;
+
+	if (was->asn != now->asn && now->asn > UINT16_MAX)
+		cli_warn(c,
+			 "asn %u: no community can carry it, its ASN has 16 bits: every BGP route "
+			 "will have the base priority %u (rule 3)",
+			 now->asn, BGP_PRIORITY);
+	if (was->asn == now->asn && was->prepend_count == now->prepend_count)
+		return;
+	n = txn_bgp_routes(c->txn);
+	if (n)
+		cli_warn(c,
+			 "%zu BGP route%s the priorit%s and prepends that came of the attributes "
+			 "before: add them again",
+			 n, n > 1 ? "s keep" : " keeps", n > 1 ? "ies" : "y");
+}
 
 int do_node_set(struct cli *c)
 {
 	struct node_args a = { 0 };
-	struct ps_node *node;
+	struct ps_node *node, was;
 	struct given g;
 
 	if (!arg_peek(&c->args))
-		return arg_need(c, "one of mode, region, asn, hash-mode") ? 0 : -EINVAL;
+		return arg_need(c, "one of mode, region, asn, hash-mode, prepend-count") ? 0 :
+											   -EINVAL;
 	if (keywords_parse(c, node_words, &a, &g))
 		return -EINVAL;
 	if (!cli_txn(c))
 		return -EIO;
 	node = txn_node(c->txn);
+	was = *node;
 	if (GIVEN(g, N_MODE))
 		node->mode = a.mode;
 	if (GIVEN(g, N_REGION))
@@ -66,6 +92,9 @@ int do_node_set(struct cli *c)
 		node->asn = a.asn;
 	if (GIVEN(g, N_HASH))
 		node->hash_mode = (uint8_t)a.hash_mode;
+	if (GIVEN(g, N_PREPENDS))
+		node->prepend_count = (uint8_t)a.prepend_count;
+	warn_bgp(c, &was, node);
 	cli_would(c, "change the node's settings");
 	return 0;
 }
@@ -77,6 +106,7 @@ int do_node_show(struct cli *c)
 		{ "REGION", "region", 0 },
 		{ "ASN", "asn", COL_RIGHT },
 		{ "HASH-MODE", "hash_mode", 0 },
+		{ "PREPEND-COUNT", "prepend_count", 0 },
 		{ 0 },
 	};
 	char region[REGION_SET_STRLEN];
@@ -89,11 +119,13 @@ int do_node_show(struct cli *c)
 	if (!st || rows_begin(&r, c, col, false))
 		return st ? cli_oom(c) : -EIO;
 	rows_add(&r,
-		 json_pack("{s:s, s:o, s:I, s:s}", "mode", mode_names[st->node->mode & 1], "region",
+		 json_pack("{s:s, s:o, s:I, s:s, s:s}", "mode", node_mode_names[st->node->mode & 1],
+			   "region",
 			   json_text(st->node->region ? region_set_str(st->node->region, region) :
 							NULL),
 			   "asn", (json_int_t)st->node->asn, "hash_mode",
-			   hash_names[st->node->hash_mode & 1]));
+			   hash_mode_names[st->node->hash_mode & 1], "prepend_count",
+			   prepend_count_names[st->node->prepend_count & 1]));
 	rows_end(&r);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 
 #include "cli/cli.h"
+#include "config/confirm.h"
 #include "core/region.h"
 #include "net/sysctl.h"
 
@@ -142,6 +143,27 @@ static void add_here(struct cli *c, json_t *o, json_t *warnings)
 			"carries nothing");
 }
 
+/* An apply that waits to be confirmed. */
+static json_t *confirm_json(const struct store *st, json_t *warnings)
+{
+	struct pending p;
+	bool alive;
+
+	if (!pending_read(st, &p, &alive))
+		return json_null();
+	if (alive)
+		warning(warnings,
+			"an apply waits for `penstock confirm`: state %lu comes back in %u s",
+			p.state, pending_left(&p));
+	else
+		warning(warnings,
+			"an apply was not confirmed, and the process that was to return to state "
+			"%lu is dead: run `penstock rollback` or `penstock confirm`",
+			p.state);
+	return json_pack("{s:I, s:I, s:b}", "seconds_left", (json_int_t)pending_left(&p), "state",
+			 (json_int_t)p.state, "waiter_alive", alive);
+}
+
 static json_t *status_json(struct cli *c, const struct store *st)
 {
 	struct ports w = { json_array(), json_array(), netns_ok(st) };
@@ -166,8 +188,12 @@ static json_t *status_json(struct cli *c, const struct store *st)
 	json_object_set_new(o, "limits", limits_json(st));
 	json_object_set_new(o, "unresolved_tunnels",
 			    json_integer((json_int_t)unresolved(st, w.warnings)));
+	json_object_set_new(o, "confirm", confirm_json(st, w.warnings));
 	if (st->meta->dirty)
 		warning(w.warnings, "a transaction is being written, or was interrupted");
+	json_object_set_new(o, "bgp",
+			    json_pack("{s:I, s:I}", "rejected", (json_int_t)st->meta->bgp_rejected,
+				      "misconfigured", (json_int_t)st->meta->bgp_misconfigured));
 	json_object_set_new(o, "warnings", w.warnings);
 	return o;
 }
@@ -188,6 +214,9 @@ static const struct column status_columns[] = {
 	{ "ip_forward", "ip_forward", 0 },
 	{ "transactions", "transactions", 0 },
 	{ "unresolved tunnels", "unresolved_tunnels", 0 },
+	{ "confirm within s", "confirm.seconds_left", 0 },
+	{ "BGP routes rejected", "bgp.rejected", 0 },
+	{ "BGP routes misconfigured", "bgp.misconfigured", 0 },
 	{ 0 },
 };
 

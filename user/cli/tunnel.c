@@ -18,8 +18,6 @@
 #include "penstock/wire.h"
 
 #define RESOLVE_MS 1000
-#define MTU_PLAIN 1476u /* 1500 less 20 of IPv4 and 4 of GRE */
-#define MTU_KEY 1472u	/* and 4 of the key */
 
 static const char *const on_off[] = { "on", "off", NULL };
 static const char *const healths[] = { "healthy", "degraded", "down", NULL };
@@ -220,11 +218,6 @@ int tunnels_resolve(struct cli *c)
 /* --- add and set
  * ---------------------------------------------------------------------------------- */
 
-static uint16_t mtu_default(const struct ps_tunnel *t)
-{
-	return t->flags & PS_TUNNEL_F_KEY ? MTU_KEY : MTU_PLAIN;
-}
-
 static void set_flag(struct ps_tunnel *t, uint8_t flag, bool on)
 {
 	t->flags = (uint8_t)(on ? t->flags | flag : t->flags & ~flag);
@@ -234,18 +227,16 @@ static void set_flag(struct ps_tunnel *t, uint8_t flag, bool on)
 static int apply(struct cli *c, struct ps_tunnel *t, const struct tunnel_args *a,
 		 const struct given *g)
 {
-	bool plain_mtu = t->mtu == mtu_default(t);
+	bool plain_mtu = t->mtu == tunnel_mtu_default(t->flags & PS_TUNNEL_F_KEY);
+	struct tunnel_face face;
 
 	if (GIVEN(*g, T_LOCAL))
 		t->local_be = PS_BE32(a->local);
 	if (GIVEN(*g, T_REMOTE))
 		t->remote_be = PS_BE32(a->remote);
-	if (t->local_be == t->remote_be) {
-		char text[ADDR_STRLEN];
-
-		return cli_usage(c, "remote \"%s\": expected another address than the local one",
-				 addr_str(PS_BE32(t->remote_be), text));
-	}
+	face = tunnel_face(t);
+	if (tunnel_ends_check(&face, &c->err))
+		return -EINVAL;
 	if (GIVEN(*g, T_KEY)) {
 		set_flag(t, PS_TUNNEL_F_KEY, !NONE(*g, T_KEY));
 		t->key = a->key;
@@ -256,7 +247,7 @@ static int apply(struct cli *c, struct ps_tunnel *t, const struct tunnel_args *a
 	if (GIVEN(*g, T_MTU))
 		t->mtu = (uint16_t)a->mtu;
 	else if (plain_mtu)
-		t->mtu = mtu_default(t);
+		t->mtu = tunnel_mtu_default(t->flags & PS_TUNNEL_F_KEY);
 	if (GIVEN(*g, T_ADDRESS)) {
 		set_flag(t, PS_TUNNEL_F_ADDRESS, !NONE(*g, T_ADDRESS));
 		t->addr_be = PS_BE32(a->address.addr);
@@ -272,12 +263,16 @@ int do_tunnel_add(struct cli *c)
 	static const char *const kinds[] = { "gre" };
 	const char *name = arg_need(c, "a tunnel's name"), *kind;
 	struct tunnel_args a = { .account = "default" };
-	struct ps_tunnel t = { .kind = PS_SLOT_GRE, .ttl = 64, .mtu = MTU_PLAIN };
+	struct ps_tunnel t = { .kind = PS_SLOT_GRE, .ttl = TUNNEL_TTL };
+	char why[256];
 	struct given g;
 	int r;
 
-	if (!name || name_check(c, "tunnel", name, NAME_TUNNEL))
+	if (!name)
 		return -EINVAL;
+	if (name_check("tunnel", name, NAME_TUNNEL, why, sizeof(why)))
+		return cli_usage(c, "%s", why);
+	t.mtu = tunnel_mtu_default(false);
 	kind = arg_need(c, "gre");
 	if (!kind || word_match(c, "kind", kind, kinds, 1) < 0 ||
 	    keywords_parse(c, tunnel_add_words, &a, &g) || apply(c, &t, &a, &g))

@@ -12,6 +12,11 @@
 	"[key N" none "] [ttl N] [mtu N] [address CIDR" none "]\n" \
 	"               [account A] [mss-clamp on|off]"
 
+#define ROUTE_ARGS                                                                          \
+	"PREFIX via TUNNEL priority N [weight W] [region R[,R]] [table T]\n"                \
+	"               ... or, for N and W: origin bgp [peer-asn N] [as-path \"N ...\"]\n" \
+	"               [community \"N:N ...\"]"
+
 static const struct verb verbs[] = {
 	{ "load", NULL,
 	  "[max-prefixes N] [max-tunnels N] [max-groups N]\n"
@@ -27,7 +32,7 @@ static const struct verb verbs[] = {
 	{ "detach", NULL, "DEV", "take the program off a port", do_detach, 0, NULL },
 	{ "node", "set",
 	  "[mode transit|edge] [region R] [asn N]\n"
-	  "               [hash-mode rendezvous|modulo]",
+	  "               [hash-mode rendezvous|modulo] [prepend-count additional|all]",
 	  "change the node's settings", do_node_set, VERB_WRITE, node_words },
 	{ "node", "show", "", "the node's settings", do_node_show, VERB_SHOW, NULL },
 	{ "prefix", "add", "PREFIX [account A]", "authorise a prefix", do_prefix_add, VERB_WRITE,
@@ -47,12 +52,13 @@ static const struct verb verbs[] = {
 	  do_tunnel_health, VERB_WRITE, NULL },
 	{ "tunnel", "refresh", "[NAME]", "resolve next hops again", do_tunnel_refresh, VERB_WRITE,
 	  NULL },
-	{ "route", "add", "PREFIX via TUNNEL priority N [weight W] [table T]", "add a route",
-	  do_route_add, VERB_WRITE, route_words },
-	{ "route", "replace", "PREFIX via TUNNEL priority N [weight W] [table T]",
-	  "add or change a route", do_route_replace, VERB_WRITE, route_words },
-	{ "route", "del", "PREFIX [via TUNNEL] [table T]", "remove one or all routes of a prefix",
-	  do_route_del, VERB_WRITE, route_del_words },
+	{ "route", "add", ROUTE_ARGS, "add a route", do_route_add, VERB_WRITE, route_words },
+	{ "route", "replace", ROUTE_ARGS, "add or change a route", do_route_replace, VERB_WRITE,
+	  route_words },
+	{ "route", "del",
+	  "PREFIX [via TUNNEL] [region R[,R]|none] [origin O]\n"
+	  "               [table T]",
+	  "remove one or all routes of a prefix", do_route_del, VERB_WRITE, route_del_words },
 	{ "route", "show", "[PREFIX] [table T]", "routes, their priorities and shares",
 	  do_route_show, VERB_SHOW, route_show_words },
 	{ "policy", "add", "from PREFIX table T", "send a source's traffic to a table",
@@ -60,12 +66,25 @@ static const struct verb verbs[] = {
 	{ "policy", "del", "from PREFIX", "remove a source policy", do_policy_del, VERB_WRITE,
 	  policy_words + 1 },
 	{ "policy", "show", "", "source policies", do_policy_show, VERB_SHOW, NULL },
+	{ "check", NULL, "FILE", "check a configuration file, without an instance", do_check, 0,
+	  NULL },
 	{ "stats", NULL, "", "all counters", do_stats, VERB_SHOW, NULL },
 	{ "stats", "tunnels", "", "packets and bytes of each tunnel", do_stats_tunnels, VERB_SHOW,
 	  NULL },
 	{ "stats", "drops", "", "packets that ended here or went to the kernel, and why",
 	  do_stats_drops, VERB_SHOW, NULL },
 	{ "stats", "maps", "", "how full the maps are", do_stats_maps, VERB_SHOW, NULL },
+	{ "export", NULL, "", "print the running configuration as penstock.yaml", do_export,
+	  VERB_SHOW, NULL },
+	{ "diff", NULL, "FILE", "what `apply` would change", do_diff, VERB_SHOW, NULL },
+	{ "apply", NULL, "FILE [confirm SECONDS] [dry-run]",
+	  "make the configuration that of a file, all or nothing", do_apply, 0, apply_words },
+	{ "confirm", NULL, "", "keep what `apply ... confirm` has made", do_confirm, 0, NULL },
+	{ "rollback", NULL, "[N] [dry-run]",
+	  "return to the state before the last change, or the Nth last", do_rollback, 0,
+	  rollback_words },
+	{ "history", NULL, "", "the states that `rollback` can return to", do_history, VERB_SHOW,
+	  NULL },
 	{ "help", NULL, "", "this list", do_help, 0, NULL },
 };
 

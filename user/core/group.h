@@ -27,6 +27,7 @@
 
 #define PRIORITY_DEGRADED 500000u /* rule 5 */
 #define PRIORITY_DOWN 1000000u
+#define WEIGHT_MAX 256u	     /* rule 8 */
 #define PRIORITY_PREPEND 10u /* rule 4 */
 #define ROW_MIN 64u
 #define ROW_MAX 4096u

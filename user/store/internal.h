@@ -106,6 +106,7 @@ struct txn {
 	struct ps_tunnel *tunnel;
 	struct ps_name *table, *account;
 	struct entry_set prefix, policy;
+	bool whole; /* the state is replaced as a whole: see txn_whole.c */
 	bool plumb; /* the kernel's routes, rules or addresses may have to change */
 	bool changed;
 
@@ -123,6 +124,8 @@ struct txn {
 	uint32_t block_hint;
 	struct group_tunnel *view; /* tunnels as core/group.h wants them; NULL: to be made */
 	uint32_t routes;	   /* entries of ps_route after the commit */
+	uint64_t bgp_rejected;	   /* to be added to those of ps_meta by the commit */
+	uint64_t bgp_misconfigured;
 };
 
 void txn_name_ref(struct txn *t, struct ps_name *n);
@@ -132,7 +135,12 @@ void txn_table_unref(struct txn *t, uint16_t table);
 /* Grace period; limbo objects of the instance, and of the staged tunnels, become free. */
 void txn_reclaim(struct txn *t);
 
+/* txn_tunnel.c: does the staged tunnel go with the other staged tunnels and prefixes? */
+int txn_tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err);
+
 /* txn_prefix.c */
+/* The staged prefixes, loaded. */
+int txn_prefixes(struct txn *t, struct error *err);
 /* Refuses a tunnel whose endpoints or interface subnet conflict with an owned prefix. */
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err);
 /* Rule 10 on the staged prefixes: is all of p owned? */
@@ -146,9 +154,6 @@ const struct edit *txn_edit_find(const struct txn *t, uint16_t table, struct pre
 /* As txn_route_add() and _replace(), but without rule 10. */
 int txn_route_put(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
 		  bool replace, struct error *err);
-/* As txn_route_del(), for routes of an interface subnet (`iface`) or for all others. */
-int txn_route_drop(struct txn *t, uint16_t table, struct prefix p, int tunnel, bool iface,
-		   struct error *err);
 
 /* intern.c */
 /* Interns a canonical list and takes a reference. */

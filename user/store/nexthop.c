@@ -100,6 +100,21 @@ void nexthop_resolve(const struct store *st, struct nl *nl, struct ps_tunnel *t,
 	resolve(st, nl, t, 1, wait_ms);
 }
 
+int store_nexthops(const struct store *st, struct ps_tunnel *t, size_t n, int wait_ms,
+		   struct error *err)
+{
+	struct nl *nl;
+	int r = n ? nl_open(&nl) : 0;
+
+	if (r)
+		return error_system(err, -r, "cannot ask for next hops: %s", strerror(-r));
+	if (!n)
+		return 0;
+	resolve(st, nl, t, n, wait_ms);
+	nl_close(nl);
+	return 0;
+}
+
 /* Takes over what was found for tunnels that are still the ones that were asked about. */
 static int refresh_commit(struct store *st, const struct ps_tunnel *found, const uint32_t *id,
 			  size_t n, struct error *err)

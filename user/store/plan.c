@@ -373,8 +373,8 @@ static void count(struct make *m)
 	h->flags |= t->plumb ? PLAN_PLUMB : 0;
 	h->routes = t->routes;
 	h->transactions = meta->transactions + 1;
-	h->bgp_rejected = meta->bgp_rejected;
-	h->bgp_misconfigured = meta->bgp_misconfigured;
+	h->bgp_rejected = meta->bgp_rejected + t->bgp_rejected;
+	h->bgp_misconfigured = meta->bgp_misconfigured + t->bgp_misconfigured;
 	h->was = *t->st->node;
 	h->node = t->node;
 	h->bytes = plan_bytes(h);

@@ -167,6 +167,9 @@ int store_prefix_each(const struct store *st, store_entry_fn fn, void *arg);
 int store_policy_each(const struct store *st, store_entry_fn fn, void *arg);
 int store_route_each(const struct store *st, store_entry_fn fn, void *arg);
 
+/* The kernel's number for this instance's ps_meta: another one after unload and load. */
+uint32_t store_id(const struct store *st);
+
 /* Summed over CPUs. */
 int store_tunnel_stats(const struct store *st, uint16_t id, struct ps_tunnel_stats *sum);
 int store_reason_stats(const struct store *st, uint32_t reason, struct ps_reason_stats *sum);
@@ -183,6 +186,8 @@ void txn_abort(struct txn *txn);
 
 /* Staged node settings, to be changed in place. */
 struct ps_node *txn_node(struct txn *txn);
+/* The same, to be looked at. */
+const struct ps_node *txn_node_get(const struct txn *txn);
 
 /* Staged tunnels. Pointers stay valid until the end of the transaction. */
 int txn_tunnel_find(struct txn *txn, const char *name); /* id or -1; finds `drop`, `underlay` too */
@@ -200,18 +205,54 @@ int txn_table(struct txn *txn, const char *name, bool create, uint16_t *id, stru
 
 int txn_prefix_add(struct txn *txn, struct prefix p, uint16_t account, struct error *err);
 int txn_prefix_del(struct txn *txn, struct prefix p, struct error *err); /* not while routed */
+/* Gives one that is there to another account, or to another table. */
+int txn_prefix_set(struct txn *txn, struct prefix p, uint16_t account, struct error *err);
+int txn_policy_set(struct txn *txn, struct prefix p, uint16_t table, struct error *err);
 int txn_policy_add(struct txn *txn, struct prefix p, uint16_t table, struct error *err);
 int txn_policy_del(struct txn *txn, struct prefix p, struct error *err);
 
 /*
- * Routes. Identity of a route: table, prefix, tunnel, origin. add refuses one that is there,
- * replace makes or changes it, del with tunnel < 0 removes all of the prefix.
+ * Routes. Identity of a route: table, prefix, tunnel, origin, set of regions. add refuses one that
+ * is there, replace makes or changes it. A BGP route that rule 10 refuses (-EPERM) is counted by
+ * the commit; whoever feeds routes may go on.
  */
 int txn_route_add(struct txn *txn, uint16_t table, struct prefix p, const struct ps_candidate *c,
 		  struct error *err);
 int txn_route_replace(struct txn *txn, uint16_t table, struct prefix p,
 		      const struct ps_candidate *c, struct error *err);
-int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, int tunnel, struct error *err);
+#define ROUTE_ANY (-1)
+#define ROUTE_MATCH_ALL ((const struct route_match){ ROUTE_ANY, ROUTE_ANY, ROUTE_ANY })
+
+/* Some of a prefix's routes: those that agree in all that is not ROUTE_ANY. */
+struct route_match {
+	int tunnel;
+	int origin;  /* any: any but that of an interface subnet's routes, which the tunnel owns */
+	int regions; /* exactly this set */
+};
+
+/* Removes all that match; -ENOENT if there are none. */
+int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, const struct route_match *m,
+		  struct error *err);
+/* The BGP route just staged has several base communities (rule 3): counted by the commit. */
+void txn_bgp_misconfigured(struct txn *txn);
+/* BGP routes there will be. */
+size_t txn_bgp_routes(const struct txn *txn);
+/*
+ * Name of an account other than `account` that owns the prefix, or, where it is made of several
+ * authorised ones, a part of it. NULL if there is none.
+ */
+const char *txn_other_owner(struct txn *txn, struct prefix p, uint16_t account);
+/* Replaces all static routes of the prefix by these n; the others stay. */
+int txn_route_set(struct txn *txn, uint16_t table, struct prefix p, const struct ps_candidate *list,
+		  unsigned int n, struct error *err);
+
+/*
+ * A configuration that is replaced as a whole, in any order: after txn_whole_begin() objects are
+ * not judged against each other until txn_whole_check(), which must come before the commit and
+ * names what is in the way. See txn_whole.c.
+ */
+void txn_whole_begin(struct txn *txn);
+int txn_whole_check(struct txn *txn, struct error *err);
 
 /* --- next hops and the kernel's tables: nexthop.c, plumb.c --------------------------- */
 
@@ -220,6 +261,9 @@ int txn_route_del(struct txn *txn, uint16_t table, struct prefix p, int tunnel, 
  * to answer. Never fails: t->nh_state says what is missing.
  */
 void nexthop_resolve(const struct store *st, struct nl *nl, struct ps_tunnel *t, int wait_ms);
+/* The same for several, without the lock: all are asked before the first is waited for. */
+int store_nexthops(const struct store *st, struct ps_tunnel *t, size_t n, int wait_ms,
+		   struct error *err);
 const char *nexthop_state_name(uint8_t state);
 /* The same for one tunnel (id >= 0) or all, in a transaction of its own; writes what differs. */
 int store_refresh(struct store *st, int id, int wait_ms, struct error *err);

@@ -105,6 +105,11 @@ struct ps_node *txn_node(struct txn *t)
 	return &t->node;
 }
 
+const struct ps_node *txn_node_get(const struct txn *t)
+{
+	return &t->node;
+}
+
 /*
  * Finds or makes a name; its reference count is the caller's business. -ENOSPC when full. The
  * number of a name that goes in this transaction is not given out: packets still use it (`was`).

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/admission.h"
+#include "core/tunnel.h"
 #include "penstock/wire.h"
 #include "store/internal.h"
 
@@ -81,73 +83,53 @@ static int set_put(struct entry_set *set, struct prefix p, uint32_t value)
 	return 0;
 }
 
+/* The longest one that covers p, NULL if none does. */
+static struct entry_edit *set_cover(const struct entry_set *set, struct prefix p)
+{
+	struct entry_edit *e;
+
+	for (;; p.addr &= prefix_mask(p.len)) {
+		e = set_find(set, p);
+		if (e && e->new != GROUP_NONE)
+			return e;
+		if (!p.len)
+			return NULL;
+		p.len--;
+	}
+}
+
 /*
  * Rule 10 on the staged prefixes: is all of p owned? The list is sorted by address, so one pass
  * over its part that touches p sees whether the covered ground has a gap.
  */
 static bool set_fills(const struct entry_set *set, struct prefix p)
 {
-	uint64_t want = p.addr, end = (uint64_t)p.addr + (1ull << (32 - p.len)), top;
-	struct prefix c = p;
-	struct entry_edit *e;
+	uint64_t end = (uint64_t)p.addr + (1ull << (32 - p.len));
+	struct run run = { p.addr, p.addr };
 	size_t i;
 
-	for (;; c.addr &= prefix_mask(c.len)) {
-		e = set_find(set, c);
-		if (e && e->new != GROUP_NONE)
-			return true;
-		if (!c.len)
-			break;
-		c.len--;
-	}
-	for (i = set_at(set, p); i < set->n && set->e[i].p.addr < end; i++) {
-		if (set->e[i].new == GROUP_NONE)
-			continue;
-		if (set->e[i].p.addr > want)
+	if (set_cover(set, p))
+		return true;
+	for (i = set_at(set, p); i < set->n && set->e[i].p.addr < end; i++)
+		if (set->e[i].new != GROUP_NONE && !run_extend(&run, set->e[i].p))
 			return false;
-		top = (uint64_t)set->e[i].p.addr + (1ull << (32 - set->e[i].p.len));
-		if (top > want)
-			want = top;
-	}
-	return want >= end;
+	return run.end >= end;
 }
 
-/*
- * An endpoint inside a prefix that is steered would be reached through its own tunnel, and a prefix
- * inside an interface subnet is not the customer's. Checked from both sides: when a prefix is
- * added, and when a tunnel is.
- */
-static int endpoint_check(const struct ps_tunnel *tun, struct prefix p, struct error *err)
+int txn_prefixes(struct txn *t, struct error *err)
 {
-	char a[ADDR_STRLEN], b[PREFIX_STRLEN];
-	const __be32 ends[2] = { tun->remote_be, tun->local_be };
-	struct prefix subnet = { .len = tun->addr_len };
-	int i;
-
-	subnet.addr = PS_BE32(tun->addr_be) & prefix_mask(subnet.len);
-	if ((tun->flags & PS_TUNNEL_F_ADDRESS) && prefix_covers(subnet, p))
-		return error_usage(err, EEXIST,
-				   "tunnel \"%s\": prefix %s lies in its interface subnet",
-				   tun->name, prefix_str(p, b));
-
-	for (i = 0; i < 2; i++)
-		if (prefix_has_addr(p, PS_BE32(ends[i])))
-			return error_usage(err, ELOOP,
-					   "tunnel \"%s\": its %s address %s lies in prefix %s: "
-					   "the tunnel would be reached through itself",
-					   tun->name, i ? "local" : "remote",
-					   addr_str(PS_BE32(ends[i]), a), prefix_str(p, b));
-	return 0;
+	return set_load(t, &t->prefix, MAP_PREFIX, err);
 }
 
 int txn_endpoints_check(struct txn *t, const struct ps_tunnel *tun, struct error *err)
 {
+	struct tunnel_face face = tunnel_face(tun);
 	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
 	size_t i;
 
 	for (i = 0; !r && i < t->prefix.n; i++)
 		if (t->prefix.e[i].new != GROUP_NONE)
-			r = endpoint_check(tun, t->prefix.e[i].p, err);
+			r = tunnel_prefix_check(&face, t->prefix.e[i].p, err);
 	return r;
 }
 
@@ -164,8 +146,33 @@ int txn_owned(struct txn *t, struct prefix p, bool *owned, struct error *err)
 	return r;
 }
 
+const char *txn_other_owner(struct txn *t, struct prefix p, uint16_t account)
+{
+	uint64_t end = (uint64_t)p.addr + (1ull << (32 - p.len));
+	uint32_t leaf = stride_lookup(&t->st->stride, PS_T_OWNED, p.addr), owner;
+	struct entry_edit *e;
+	struct error err;
+	size_t i;
+
+	/* As in txn_owned(). A longer one than p at its first address says nothing of p. */
+	if (!t->prefix.loaded && leaf && stride_len(leaf) <= p.len) {
+		owner = stride_payload(leaf);
+		return owner != account ? t->account[owner].name : NULL;
+	}
+	if (set_load(t, &t->prefix, MAP_PREFIX, &err))
+		return NULL;
+	e = set_cover(&t->prefix, p);
+	if (e)
+		return e->new != account ? t->account[e->new].name : NULL;
+	for (i = set_at(&t->prefix, p); i < t->prefix.n && t->prefix.e[i].p.addr < end; i++)
+		if (t->prefix.e[i].new != GROUP_NONE && t->prefix.e[i].new != account)
+			return t->account[t->prefix.e[i].new].name;
+	return NULL;
+}
+
 int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct error *err)
 {
+	struct tunnel_face face;
 	char buf[PREFIX_STRLEN];
 	struct entry_edit *e;
 	uint32_t i;
@@ -177,10 +184,11 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 	if (e && e->new != GROUP_NONE)
 		return error_usage(err, EEXIST, "prefix %s exists already, in account \"%s\"",
 				   prefix_str(p, buf), t->account[e->new].name);
-	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels; i++) {
+	for (i = PS_TUNNEL_FIRST; !t->whole && i < t->st->meta->max_tunnels; i++) {
 		if (t->tunnel[i].state != PS_STATE_USED)
 			continue;
-		r = endpoint_check(&t->tunnel[i], p, err);
+		face = tunnel_face(&t->tunnel[i]);
+		r = tunnel_prefix_check(&face, p, err);
 		if (r)
 			return r;
 	}
@@ -193,6 +201,27 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 		return error_system(err, ENOMEM, "out of memory");
 	txn_name_ref(t, &t->account[account]);
 	t->plumb = true;
+	return 0;
+}
+
+int txn_prefix_set(struct txn *t, struct prefix p, uint16_t account, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	uint32_t old;
+	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->prefix, p);
+	if (!e || e->new == GROUP_NONE)
+		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
+	old = e->new;
+	if (old == account)
+		return 0;
+	e->new = account;
+	txn_name_ref(t, &t->account[account]);
+	txn_name_unref(t, &t->account[old]);
 	return 0;
 }
 
@@ -215,6 +244,28 @@ int txn_policy_add(struct txn *t, struct prefix p, uint16_t table, struct error 
 		return error_system(err, ENOMEM, "out of memory");
 	txn_table_ref(t, table);
 	t->plumb = true;
+	t->changed = true;
+	return 0;
+}
+
+int txn_policy_set(struct txn *t, struct prefix p, uint16_t table, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	struct entry_edit *e;
+	uint32_t old;
+	int r = set_load(t, &t->policy, MAP_POLICY, err);
+
+	if (r)
+		return r;
+	e = set_find(&t->policy, p);
+	if (!e || e->new == GROUP_NONE)
+		return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
+	old = e->new;
+	if (old == table)
+		return 0;
+	e->new = table;
+	txn_table_ref(t, table);
+	txn_table_unref(t, (uint16_t)old);
 	t->changed = true;
 	return 0;
 }
@@ -308,7 +359,7 @@ int txn_prefix_del(struct txn *t, struct prefix p, struct error *err)
 		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
 	account = e->new;
 	e->new = GROUP_NONE;
-	r = orphan_check(t, p, &found);
+	r = t->whole ? 0 : orphan_check(t, p, &found);
 	if (r) {
 		set_find(&t->prefix, p)->new = account;
 		if (r != -EBUSY)

@@ -4,9 +4,11 @@
  * edits lie in a hash, so a batch of a million stays linear.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/region.h"
 #include "penstock/wire.h"
 #include "store/internal.h"
 
@@ -128,8 +130,9 @@ static unsigned int edit_list(const struct txn *t, const struct edit *e, struct 
 	return n;
 }
 
-/* Rule 10. */
-static int route_admit(struct txn *t, uint16_t table, struct prefix p, struct error *err)
+/* Rule 10. A refused BGP route is counted: its feed goes on without it. */
+static int route_admit(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
+		       struct error *err)
 {
 	char buf[PREFIX_STRLEN];
 	bool owned = true;
@@ -139,10 +142,25 @@ static int route_admit(struct txn *t, uint16_t table, struct prefix p, struct er
 		r = txn_owned(t, p, &owned, err);
 	if (r || owned)
 		return r;
+	if (c->origin == PS_ORIGIN_BGP) {
+		t->bgp_rejected++;
+		t->changed = true;
+	}
 	return error_usage(err, EPERM,
 			   "route %s: not inside an authorised prefix (rule 10): run `penstock "
 			   "prefix add` first",
 			   prefix_str(p, buf));
+}
+
+static int route_exists(const struct txn *t, uint16_t table, struct prefix p,
+			const struct ps_candidate *c, struct error *err)
+{
+	char buf[PREFIX_STRLEN], regions[REGION_SET_STRLEN];
+
+	return error_usage(err, EEXIST, "%s route %s via \"%s\"%s%s exists already in table \"%s\"",
+			   c->origin == PS_ORIGIN_BGP ? "BGP" : "static", prefix_str(p, buf),
+			   t->tunnel[c->tunnel].name, c->regions ? " in region " : "",
+			   region_set_str(c->regions, regions), t->table[table].name);
 }
 
 int txn_route_put(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
@@ -157,12 +175,11 @@ int txn_route_put(struct txn *t, uint16_t table, struct prefix p, const struct p
 		return error_system(err, ENOMEM, "out of memory");
 	n = edit_list(t, e, list);
 	for (i = 0; i < n; i++)
-		if (list[i].tunnel == c->tunnel && list[i].origin == c->origin)
+		if (list[i].tunnel == c->tunnel && list[i].origin == c->origin &&
+		    list[i].regions == c->regions)
 			break;
 	if (i < n && !replace)
-		return error_usage(
-			err, EEXIST, "route %s via \"%s\" exists already in table \"%s\"",
-			prefix_str(p, buf), t->tunnel[c->tunnel].name, t->table[table].name);
+		return route_exists(t, table, p, c, err);
 	if (i == PS_CANDIDATES_MAX)
 		return error_usage(err, ENOSPC,
 				   "route %s: %u routes of one prefix and table at most (rule 8)",
@@ -174,7 +191,7 @@ int txn_route_put(struct txn *t, uint16_t table, struct prefix p, const struct p
 static int route_write(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
 		       bool replace, struct error *err)
 {
-	int r = route_admit(t, table, p, err);
+	int r = route_admit(t, table, p, c, err);
 
 	return r ? r : txn_route_put(t, table, p, c, replace, err);
 }
@@ -191,11 +208,37 @@ int txn_route_replace(struct txn *t, uint16_t table, struct prefix p, const stru
 	return route_write(t, table, p, c, true, err);
 }
 
-int txn_route_drop(struct txn *t, uint16_t table, struct prefix p, int tunnel, bool iface,
-		   struct error *err)
+static bool route_matches(const struct ps_candidate *c, const struct route_match *m)
+{
+	return (m->tunnel == ROUTE_ANY || m->tunnel == c->tunnel) &&
+	       (m->regions == ROUTE_ANY || m->regions == c->regions) &&
+	       (m->origin == ROUTE_ANY ? c->origin != PS_ORIGIN_INTERFACE : m->origin == c->origin);
+}
+
+/* "via "t1" of origin bgp in region ME": what of the match is not any, behind a blank. */
+static const char *match_str(const struct txn *t, const struct route_match *m, char *buf,
+			     size_t len)
+{
+	char regions[REGION_SET_STRLEN];
+	size_t n = 0;
+
+	buf[0] = '\0';
+	if (m->tunnel != ROUTE_ANY)
+		n += (size_t)snprintf(buf + n, len - n, " via \"%s\"", t->tunnel[m->tunnel].name);
+	if (m->origin != ROUTE_ANY)
+		n += (size_t)snprintf(buf + n, len - n, " of origin %s",
+				      m->origin == PS_ORIGIN_BGP ? "bgp" : "static");
+	if (m->regions != ROUTE_ANY)
+		snprintf(buf + n, len - n, " in region %s",
+			 m->regions ? region_set_str((uint16_t)m->regions, regions) : "none");
+	return buf;
+}
+
+int txn_route_del(struct txn *t, uint16_t table, struct prefix p, const struct route_match *m,
+		  struct error *err)
 {
 	struct ps_candidate list[PS_CANDIDATES_MAX];
-	char buf[PREFIX_STRLEN];
+	char buf[PREFIX_STRLEN], what[128];
 	struct edit *e = txn_edit(t, table, p);
 	unsigned int n, i, kept = 0;
 
@@ -203,18 +246,69 @@ int txn_route_drop(struct txn *t, uint16_t table, struct prefix p, int tunnel, b
 		return error_system(err, ENOMEM, "out of memory");
 	n = edit_list(t, e, list);
 	for (i = 0; i < n; i++)
-		if ((tunnel >= 0 && list[i].tunnel != tunnel) ||
-		    (list[i].origin == PS_ORIGIN_INTERFACE) != iface)
+		if (!route_matches(&list[i], m))
 			list[kept++] = list[i];
 	if (kept == n)
-		return error_usage(err, ENOENT, "there is no route %s%s%s%s in table \"%s\"",
-				   prefix_str(p, buf), tunnel >= 0 ? " via \"" : "",
-				   tunnel >= 0 ? t->tunnel[tunnel].name : "",
-				   tunnel >= 0 ? "\"" : "", t->table[table].name);
+		return error_usage(err, ENOENT, "there is no route %s%s in table \"%s\"",
+				   prefix_str(p, buf), match_str(t, m, what, sizeof(what)),
+				   t->table[table].name);
 	return edit_set(t, e, list, kept, err);
 }
 
-int txn_route_del(struct txn *t, uint16_t table, struct prefix p, int tunnel, struct error *err)
+void txn_bgp_misconfigured(struct txn *t)
 {
-	return txn_route_drop(t, table, p, tunnel, false, err);
+	t->bgp_misconfigured++;
+}
+
+size_t txn_bgp_routes(const struct txn *t)
+{
+	const struct ps_candidate *c;
+	size_t routes = 0;
+	unsigned int n, i;
+	uint32_t g;
+
+	for (g = 0; g < t->st->meta->max_groups; g++) {
+		if (t->group[g].state != PS_STATE_USED || !t->group[g].refs)
+			continue;
+		c = txn_group_list(t, g, &n);
+		for (i = 0; i < n; i++)
+			routes += c[i].origin == PS_ORIGIN_BGP ? t->group[g].refs : 0;
+	}
+	return routes;
+}
+
+/* Both canonical. */
+static bool same_list(const struct ps_candidate *a, unsigned int n, const struct ps_candidate *b,
+		      unsigned int m)
+{
+	return n == m && !memcmp(a, b, n * sizeof(*a));
+}
+
+int txn_route_set(struct txn *t, uint16_t table, struct prefix p, const struct ps_candidate *c,
+		  unsigned int n, struct error *err)
+{
+	struct ps_candidate list[PS_CANDIDATES_MAX], was[PS_CANDIDATES_MAX];
+	struct edit *e = txn_edit(t, table, p);
+	char buf[PREFIX_STRLEN];
+	unsigned int old, i, kept = 0;
+	int r = 0;
+
+	if (!e)
+		return error_system(err, ENOMEM, "out of memory");
+	old = edit_list(t, e, was);
+	for (i = 0; i < old; i++)
+		if (was[i].origin != PS_ORIGIN_STATIC)
+			list[kept++] = was[i];
+	if (kept + n > PS_CANDIDATES_MAX)
+		return error_usage(err, ENOSPC,
+				   "route %s: %u routes of one prefix and table at most (rule 8)",
+				   prefix_str(p, buf), PS_CANDIDATES_MAX);
+	memcpy(list + kept, c, n * sizeof(*c));
+	kept += n;
+	group_canonical(list, kept);
+	if (same_list(list, kept, was, old))
+		return 0;
+	if (n && !t->whole)
+		r = route_admit(t, table, p, c, err);
+	return r ? r : edit_set(t, e, list, kept, err);
 }

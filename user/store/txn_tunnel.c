@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/tunnel.h"
 #include "penstock/wire.h"
 #include "store/internal.h"
 
@@ -25,29 +26,9 @@ const struct ps_tunnel *txn_tunnel(struct txn *t, int id)
 	return &t->tunnel[id];
 }
 
-/* Two tunnels that a received packet, or their interface subnets, could not tell apart. */
-static int tunnel_clash(const struct ps_tunnel *a, const struct ps_tunnel *b, struct error *err)
+int txn_tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err)
 {
-	const uint8_t both = a->flags & b->flags;
-	uint32_t mask;
-
-	if (a->remote_be == b->remote_be && a->local_be == b->local_be && a->key == b->key &&
-	    !((a->flags ^ b->flags) & PS_TUNNEL_F_KEY))
-		return error_usage(err, EEXIST,
-				   "tunnel \"%s\": \"%s\" has the same local and remote address "
-				   "and key",
-				   a->name, b->name);
-	mask = prefix_mask(a->addr_len < b->addr_len ? a->addr_len : b->addr_len);
-	if ((both & PS_TUNNEL_F_ADDRESS) && !((PS_BE32(a->addr_be) ^ PS_BE32(b->addr_be)) & mask))
-		return error_usage(err, EEXIST,
-				   "tunnel \"%s\": its interface address lies in the subnet of "
-				   "tunnel \"%s\"",
-				   a->name, b->name);
-	return 0;
-}
-
-static int tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err)
-{
+	struct tunnel_face face = tunnel_face(tun), other;
 	unsigned int chain = 0;
 	uint32_t i;
 	int r;
@@ -55,16 +36,19 @@ static int tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, stru
 	for (i = PS_TUNNEL_FIRST; i < t->st->meta->max_tunnels; i++) {
 		if ((int)i == id || t->tunnel[i].state != PS_STATE_USED)
 			continue;
-		r = tunnel_clash(tun, &t->tunnel[i], err);
+		other = tunnel_face(&t->tunnel[i]);
+		r = tunnel_clash(&face, &other, err);
 		if (r)
 			return r;
 		chain += t->tunnel[i].remote_be == tun->remote_be;
 	}
-	if (chain >= PS_CHAIN_MAX)
-		return error_usage(err, ENOSPC,
-				   "tunnel \"%s\": %u tunnels with one remote address at most",
-				   tun->name, PS_CHAIN_MAX);
-	return txn_endpoints_check(t, tun, err);
+	r = tunnel_chain_check(tun->name, chain, err);
+	return r ? r : txn_endpoints_check(t, tun, err);
+}
+
+static int tunnel_check(struct txn *t, int id, const struct ps_tunnel *tun, struct error *err)
+{
+	return t->whole ? 0 : txn_tunnel_check(t, id, tun, err);
 }
 
 /* The far host of the interface subnet is reached through the tunnel, whatever its health. */
@@ -74,13 +58,14 @@ static int interface_route(struct txn *t, int id, const struct ps_tunnel *tun, b
 	struct ps_candidate c = { .tunnel = (uint16_t)id,
 				  .weight = 1,
 				  .origin = PS_ORIGIN_INTERFACE };
+	const struct route_match own = { id, PS_ORIGIN_INTERFACE, ROUTE_ANY };
 	struct prefix p = { .len = 32 };
 
 	if (!(tun->flags & PS_TUNNEL_F_ADDRESS))
 		return 0;
 	p.addr = ifaddr_peer(PS_BE32(tun->addr_be), tun->addr_len);
 	return add ? txn_route_put(t, PS_T_MAIN, p, &c, false, err) :
-		     txn_route_drop(t, PS_T_MAIN, p, id, true, err);
+		     txn_route_del(t, PS_T_MAIN, p, &own, err);
 }
 
 static int tunnel_free(struct txn *t)
@@ -164,7 +149,7 @@ int txn_tunnel_del(struct txn *t, int id, struct error *err)
 	r = interface_route(t, id, tun, false, err);
 	if (r)
 		return r;
-	if (txn_group_uses(t, (uint16_t)id)) {
+	if (!t->whole && txn_group_uses(t, (uint16_t)id)) {
 		interface_route(t, id, tun, true, err);
 		return error_usage(err, EBUSY,
 				   "tunnel \"%s\" is still used by routes: delete them "

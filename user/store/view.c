@@ -37,6 +37,14 @@ const char *store_account_name(const struct store *st, uint16_t id)
 	return id < STORE_ACCOUNTS ? st->account[id].name : "?";
 }
 
+uint32_t store_id(const struct store *st)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(st->fd[MAP_META], &info, &len) ? 0 : info.id;
+}
+
 static int each(const struct store *st, enum store_map map, store_entry_fn fn, void *arg)
 {
 	struct entry *list;
