@@ -90,6 +90,12 @@ int decide(const struct store *st, const struct decide_question *q, struct decis
 /* --- verify.c ----------------------------------------------------------------------------------
  */
 
+/*
+ * The longest packet: what one page leaves to an XDP program. Of a longer one the program would see
+ * the first part only, which no port of ours shows it.
+ */
+#define DECIDE_VERIFY_MAX 3506u
+
 struct decide_run {
 	bool agrees;
 	char differs[200]; /* what the program did instead */
