@@ -85,30 +85,17 @@ static __always_inline int encap(CTX *ctx, const struct pkt *p, const struct ps_
 	return emit_neigh(&f);
 }
 
-/* The leaf for a packet that the kernel sent here; 0 and the reason in *why. */
-static __always_inline __u32 route(const struct pkt *p, int *why)
-{
-	__u32 leaf = route_policy(p, why);
-
-	if (leaf || *why == -PS_R_NO_ROUTE)
-		return leaf;
-	leaf = route_main(p, why);
-	if (!leaf && *why != -PS_R_NO_ROUTE)
-		*why = -PS_R_NOT_OURS;
-	return leaf;
-}
-
 static __always_inline int slow(CTX *ctx)
 {
-	__u32 leaf, id = 0, pull = ctx->len;
-	struct ps_slot *s;
+	__u32 leaf, slot = 0, pull = ctx->len;
+	const struct ps_slot *s;
 	struct pkt p;
 	int r, why;
 
 	bpf_skb_pull_data(ctx, pull < PULL_MAX ? pull : PULL_MAX);
 	if (parse(ctx, &p))
 		return -PS_R_NOT_OURS;
-	leaf = route(&p, &why);
+	leaf = ps_route_slow(NULL, p.ip, &why);
 	if (!leaf)
 		return why;
 	r = header_check(ctx, &p);
@@ -117,11 +104,11 @@ static __always_inline int slow(CTX *ctx)
 	r = filter(&p, fib_lookup(PS_T_POLICY, p.ip->saddr) ? FILTER_EGRESS : FILTER_INGRESS);
 	if (r)
 		return r;
-	s = select_slot(leaf, pkt_hash(&p), &id);
-	r = slot_check(s);
+	s = ps_select(NULL, leaf, pkt_hash(&p), &slot);
+	r = ps_slot_check(s);
 	if (r == -PS_R_UNDERLAY)
 		return underlay(ctx, &p);
-	return r ? r : encap(ctx, &p, s, id);
+	return r ? r : encap(ctx, &p, s, PS_SLOT_ID(slot));
 }
 
 SEC("tc")

@@ -35,9 +35,9 @@ static __noinline int wan_gre(CTX *ctx)
 	if (r < 0)
 		return r;
 	inner = r == 0;
-	leaf = route_main(&p, &why);
+	leaf = ps_route_main(NULL, p.ip, &why);
 	if (!leaf && inner && why == -PS_R_TO_KERNEL) {
-		r = filter(&p, node_mode() == PS_MODE_EDGE ? FILTER_INGRESS : FILTER_EGRESS);
+		r = filter(&p, ps_view_mode(NULL) == PS_MODE_EDGE ? FILTER_INGRESS : FILTER_EGRESS);
 		return r ? r : forward(ctx, &p);
 	}
 	if (!leaf)
@@ -57,7 +57,7 @@ static __always_inline int wan(CTX *ctx)
 		return r;
 	if (unlikely(p.ip->protocol == IPPROTO_GRE))
 		return wan_gre(ctx);
-	leaf = route_main(&p, &why);
+	leaf = ps_route_main(NULL, p.ip, &why);
 	if (!leaf)
 		return why;
 	r = header_check(ctx, &p);
@@ -73,7 +73,7 @@ static __always_inline int lan(CTX *ctx)
 	r = parse(ctx, &p);
 	if (r)
 		return r;
-	leaf = route_policy(&p, &why);
+	leaf = ps_route_policy(NULL, p.ip, &why);
 	if (!leaf)
 		return why;
 	r = header_check(ctx, &p);

@@ -175,7 +175,7 @@ static __always_inline int decap_ecn(struct iphdr *ip, __u8 outer)
 /* Inner address checks by mode. 0, or a reason; PS_R_INTERFACE hands health traffic on. */
 static __always_inline int decap_check(const struct pkt *p, const struct ps_slot *s)
 {
-	int edge = node_mode() == PS_MODE_EDGE;
+	int edge = ps_view_mode(NULL) == PS_MODE_EDGE;
 	__u32 leaf;
 
 	if (s->flags & PS_SLOT_F_IFADDR) {
@@ -186,7 +186,7 @@ static __always_inline int decap_check(const struct pkt *p, const struct ps_slot
 			return -PS_R_INTERFACE;
 	}
 	leaf = fib_lookup(PS_T_OWNED, edge ? p->ip->daddr : p->ip->saddr);
-	if (!leaf || fib_payload(leaf) != s->account)
+	if (!leaf || ps_fib_payload(leaf) != s->account)
 		return edge ? -PS_R_FOREIGN_DESTINATION : -PS_R_SPOOFED_SOURCE;
 	return 0;
 }
@@ -197,7 +197,7 @@ static __always_inline int decap_check(const struct pkt *p, const struct ps_slot
  */
 static __always_inline int decap(CTX *ctx, struct pkt *p)
 {
-	__u32 first = fib_payload(fib_lookup(PS_T_REMOTE, p->ip->saddr));
+	__u32 first = ps_fib_payload(fib_lookup(PS_T_REMOTE, p->ip->saddr));
 	struct gre_match m = { .local_be = p->ip->daddr };
 	struct ps_slot *s;
 	struct gre g = {};

@@ -66,11 +66,11 @@ static __always_inline int encap(CTX *ctx, const struct pkt *p, const struct ps_
 /* Sends the packet where its leaf leads. */
 static __always_inline int steer(CTX *ctx, const struct pkt *p, __u32 leaf)
 {
-	__u32 id = 0;
-	struct ps_slot *s = select_slot(leaf, pkt_hash(p), &id);
-	int r = slot_check(s);
+	__u32 slot = 0;
+	const struct ps_slot *s = ps_select(NULL, leaf, pkt_hash(p), &slot);
+	int r = ps_slot_check(s);
 
-	return r ? r : encap(ctx, p, s, id);
+	return r ? r : encap(ctx, p, s, PS_SLOT_ID(slot));
 }
 
 #endif

@@ -532,7 +532,7 @@ def test_dry_run(node):
         seen.add((words(command)[0], None))
     for name, verb in verb_table():
         # What only reads; and what test_apply.py is about.
-        if verb != "show" and name not in ("help", "status", "stats", "check", "export", "diff",
+        if verb not in ("show", "get") and name not in ("help", "status", "doctor", "stats", "check", "export", "diff",
                                            "history", "apply", "confirm", "rollback"):
             assert (name, verb) in seen, f"no dry run of {name} {verb}"
     other = node.instance + "x"
@@ -692,4 +692,6 @@ def test_completion_knows_the_words():
 
     assert complete("penstock tu", 1) == ["tunnel"]
     assert complete("penstock -j tunnel re", 3) == ["refresh"]
+    assert complete("penstock route get 1.2.3.4 5.6.7.8 in ", 6) == ["wan", "lan", "penstock0"]
+    assert "udplite" in complete("penstock route get 1.2.3.4 5.6.7.8 proto ", 6)
     assert set(complete("penstock route add 192.0.2.0/24 ", 4)) >= {"via", "priority", "weight"}

@@ -62,6 +62,8 @@ _penstock()
 	"tunnel health 3 "*) words="healthy degraded down" ;;
 	"tunnel add 3 "*) words=gre ;;
 	*" role") words="wan lan" ;;
+	"route get "*" proto") words="tcp udp icmp gre sctp udplite" ;;
+	"route get "*" in") words="wan lan penstock0" ;;
 	"attach "*" mode") words="auto native generic" ;;
 	*" mode") words="transit edge" ;;
 	*" hash-mode") words="rendezvous modulo" ;;

@@ -209,6 +209,8 @@ int tunnels_resolve(struct cli *c);
 /* tunnel_show.c */
 const char *health_name(uint8_t health);
 void warn_nexthop(struct cli *c, const struct ps_tunnel *t);
+/* route_get_text.c: the object of route get in words. Borrows. */
+void print_route_get(const struct cli *c, json_t *object);
 /* status.c: are we in the instance's network namespace? */
 bool netns_ok(const struct store *st);
 /* stats.c */
@@ -219,7 +221,8 @@ size_t tables_used(const struct store *st);
 
 extern const struct keyword doctor_words[], load_words[], attach_words[], node_words[],
 	prefix_words[], policy_words[], tunnel_add_words[], tunnel_set_words[], route_words[],
-	route_del_words[], route_show_words[], apply_words[], rollback_words[];
+	route_del_words[], route_show_words[], apply_words[], rollback_words[],
+	route_get_words[];
 
 int do_load(struct cli *c);
 int do_unload(struct cli *c);
@@ -246,6 +249,7 @@ int do_route_replace(struct cli *c);
 int do_route_del(struct cli *c);
 int do_route_show(struct cli *c);
 int do_check(struct cli *c);
+int do_route_get(struct cli *c);
 int do_stats(struct cli *c);
 int do_stats_tunnels(struct cli *c);
 int do_stats_drops(struct cli *c);

@@ -61,6 +61,10 @@ static const struct verb verbs[] = {
 	  "remove one or all routes of a prefix", do_route_del, VERB_WRITE, route_del_words },
 	{ "route", "show", "[PREFIX] [table T]", "routes, their priorities and shares",
 	  do_route_show, VERB_SHOW, route_show_words },
+	{ "route", "get",
+	  "SRC DST [proto P] [sport N] [dport N] [length N] [region R|none]\n"
+	  "               [in wan|lan|penstock0] [verify]",
+	  "what would happen to a packet, and why", do_route_get, VERB_SHOW, route_get_words },
 	{ "policy", "add", "from PREFIX table T", "send a source's traffic to a table",
 	  do_policy_add, VERB_WRITE, policy_words },
 	{ "policy", "del", "from PREFIX", "remove a source policy", do_policy_del, VERB_WRITE,
