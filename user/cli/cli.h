@@ -221,8 +221,7 @@ size_t tables_used(const struct store *st);
 
 extern const struct keyword doctor_words[], load_words[], attach_words[], node_words[],
 	prefix_words[], policy_words[], tunnel_add_words[], tunnel_set_words[], route_words[],
-	route_del_words[], route_show_words[], apply_words[], rollback_words[],
-	route_get_words[];
+	route_del_words[], route_show_words[], apply_words[], rollback_words[], route_get_words[];
 
 int do_load(struct cli *c);
 int do_unload(struct cli *c);
