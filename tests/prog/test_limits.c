@@ -243,10 +243,41 @@ static void test_reuse(void **state)
 	conf_clear();
 }
 
+/* In a full map one transaction may take out what is there and put in as many others. */
+static void test_swap(void **state)
+{
+	const struct route_match all = ROUTE_MATCH_ALL;
+	struct error err = { "", false };
+	uint32_t i, n = 0;
+	struct txn *t;
+
+	(void)state;
+	NEED_HARNESS();
+	harness_reload(&tiny);
+	conf_apply(&basic);
+	t = begin();
+	while (!try_route(t, A4(10, n, 0, 0), 16, 7, &err))
+		n++;
+	commit(t);
+	assert_int_equal(hs.st->meta->route_count, hs.st->meta->max_prefixes);
+	t = begin();
+	for (i = 0; i < n; i++)
+		must(txn_route_del(t, PS_T_MAIN, (struct prefix){ A4(10, i, 0, 0), 16 }, &all,
+				   &err),
+		     &err, "delete");
+	for (i = 0; i < n; i++)
+		must(try_route(t, A4(10, 100 + i, 0, 0), 16, 7, &err), &err, "add");
+	commit(t);
+	assert_int_equal(hs.st->meta->route_count, hs.st->meta->max_prefixes);
+	harness_healthy("a full map swapped");
+	conf_clear();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_limits),
-					    cmocka_unit_test(test_reuse) };
+					    cmocka_unit_test(test_reuse),
+					    cmocka_unit_test(test_swap) };
 
 	if (harness_setup(NULL))
 		return 1;

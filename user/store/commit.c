@@ -47,12 +47,28 @@ struct work {
 
 /* --- what only user space reads ------------------------------------------------------ */
 
+static int delete_entries(struct store *st, enum store_map map, const struct plan_edit *e,
+			  uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		if (e[i].now != GROUP_NONE)
+			continue;
+		store_step(st);
+		if (bpf_map_delete_elem(st->fd[map], &e[i].key) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+/* What goes first, so that a full map has room for what comes. */
 static int write_entries(struct store *st, enum store_map map, const struct plan_edit *e,
 			 uint32_t n)
 {
 	struct ps_prefix_key *k = malloc(BATCH * sizeof(*k));
 	uint32_t *v = malloc(BATCH * sizeof(*v)), i, m = 0;
-	int r = k && v ? 0 : -ENOMEM;
+	int r = k && v ? delete_entries(st, map, e, n) : -ENOMEM;
 
 	for (i = 0; !r && i <= n; i++) {
 		if (m == BATCH || (i == n && m)) {
@@ -60,16 +76,10 @@ static int write_entries(struct store *st, enum store_map map, const struct plan
 			r = bpf_map_update_batch(st->fd[map], k, v, &m, NULL) ? -errno : 0;
 			m = 0;
 		}
-		if (r || i == n)
-			continue;
-		if (e[i].now != GROUP_NONE) {
+		if (!r && i < n && e[i].now != GROUP_NONE) {
 			k[m] = e[i].key;
 			v[m++] = e[i].now;
-			continue;
 		}
-		store_step(st);
-		if (bpf_map_delete_elem(st->fd[map], &e[i].key) && errno != ENOENT)
-			r = -errno;
 	}
 	free(k);
 	free(v);
