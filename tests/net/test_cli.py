@@ -695,3 +695,25 @@ def test_completion_knows_the_words():
     assert complete("penstock route get 1.2.3.4 5.6.7.8 in ", 6) == ["wan", "lan", "penstock0"]
     assert "udplite" in complete("penstock route get 1.2.3.4 5.6.7.8 proto ", 6)
     assert set(complete("penstock route add 192.0.2.0/24 ", 4)) >= {"via", "priority", "weight"}
+
+
+def test_interface_address_in_the_same_subnet(node):
+    """The kernel removes the second address of a subnet with the first, so order counts."""
+    for address in ("10.255.0.1/31", "10.255.0.0/31"):
+        node.ok(f"tunnel set t2 address {address}")
+        have = json.loads(node.ns.ip("-j -4 addr show dev penstock0"))[0]["addr_info"]
+        assert [f"{a['local']}/{a['prefixlen']}" for a in have] == [address]
+        assert node.show("doctor") == []
+
+
+def test_doctor(node):
+    assert node.ok("doctor") == "" and node.show("doctor") == []
+    node.ns.ip("route del 192.0.2.0/24 dev penstock0")
+    r = node.fails(1, "doctor --repair", "doctor")
+    assert "kernel" in r.stdout and node.run("-j doctor").returncode == 1
+    finding, = json.loads(node.run("-j doctor").stdout)
+    assert finding["where"] == "kernel" and finding["mended"] is False
+    assert node.run("-dry-run doctor --repair").returncode == 1     # looks only
+    assert "yes" in node.ok("doctor --repair")
+    assert node.show("doctor") == []
+    assert "penstock0" in node.ns.ip("route show 192.0.2.0/24")

@@ -48,6 +48,8 @@ def test_transit(lab):
     commands = blocks("sh transit")
     assert len(commands) > 10
     session(node, commands)
+    assert "\n".join(blocks("yaml")) + "\n" == (ROOT / "examples/two-sites.yaml").read_text()
+    assert {r["prefix"] for r in node.show("route show")} >= {"198.51.100.128/25"}
     rows = {r["tunnel"]: r for r in node.show("route show 198.51.100.0/24")}
     assert 33 < rows["ams"]["share_percent"] < 34 and 66 < rows["fra"]["share_percent"] < 67
     assert all(t["next_hop"]["state"] == "ready" for t in node.show("tunnel show"))
