@@ -189,7 +189,11 @@ static json_t *status_json(struct cli *c, const struct store *st)
 	json_object_set_new(o, "unresolved_tunnels",
 			    json_integer((json_int_t)unresolved(st, w.warnings)));
 	json_object_set_new(o, "confirm", confirm_json(st, w.warnings));
-	if (st->meta->dirty)
+	if (st->meta->dirty & PS_DIRTY_PLUMB)
+		warning(w.warnings,
+			"the kernel's routes, rules or addresses may be behind: `penstock "
+			"doctor --repair`");
+	if (st->meta->dirty & ~PS_DIRTY_PLUMB)
 		warning(w.warnings, "a transaction is being written, or was interrupted");
 	json_object_set_new(o, "bgp",
 			    json_pack("{s:I, s:I}", "rejected", (json_int_t)st->meta->bgp_rejected,

@@ -170,6 +170,33 @@ const char *txn_other_owner(struct txn *t, struct prefix p, uint16_t account)
 	return NULL;
 }
 
+/* What is staged for a prefix that must be there. */
+static int staged_prefix(struct txn *t, struct prefix p, struct entry_edit **e, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+
+	if (r)
+		return r;
+	*e = set_find(&t->prefix, p);
+	if (*e && (*e)->new != GROUP_NONE)
+		return 0;
+	return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
+}
+
+static int staged_policy(struct txn *t, struct prefix p, struct entry_edit **e, struct error *err)
+{
+	char buf[PREFIX_STRLEN];
+	int r = set_load(t, &t->policy, MAP_POLICY, err);
+
+	if (r)
+		return r;
+	*e = set_find(&t->policy, p);
+	if (*e && (*e)->new != GROUP_NONE)
+		return 0;
+	return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
+}
+
 int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct error *err)
 {
 	struct tunnel_face face;
@@ -206,16 +233,12 @@ int txn_prefix_add(struct txn *t, struct prefix p, uint16_t account, struct erro
 
 int txn_prefix_set(struct txn *t, struct prefix p, uint16_t account, struct error *err)
 {
-	char buf[PREFIX_STRLEN];
 	struct entry_edit *e;
 	uint32_t old;
-	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+	int r = staged_prefix(t, p, &e, err);
 
 	if (r)
 		return r;
-	e = set_find(&t->prefix, p);
-	if (!e || e->new == GROUP_NONE)
-		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
 	old = e->new;
 	if (old == account)
 		return 0;
@@ -250,16 +273,12 @@ int txn_policy_add(struct txn *t, struct prefix p, uint16_t table, struct error 
 
 int txn_policy_set(struct txn *t, struct prefix p, uint16_t table, struct error *err)
 {
-	char buf[PREFIX_STRLEN];
 	struct entry_edit *e;
 	uint32_t old;
-	int r = set_load(t, &t->policy, MAP_POLICY, err);
+	int r = staged_policy(t, p, &e, err);
 
 	if (r)
 		return r;
-	e = set_find(&t->policy, p);
-	if (!e || e->new == GROUP_NONE)
-		return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
 	old = e->new;
 	if (old == table)
 		return 0;
@@ -272,15 +291,11 @@ int txn_policy_set(struct txn *t, struct prefix p, uint16_t table, struct error 
 
 int txn_policy_del(struct txn *t, struct prefix p, struct error *err)
 {
-	char buf[PREFIX_STRLEN];
 	struct entry_edit *e;
-	int r = set_load(t, &t->policy, MAP_POLICY, err);
+	int r = staged_policy(t, p, &e, err);
 
 	if (r)
 		return r;
-	e = set_find(&t->policy, p);
-	if (!e || e->new == GROUP_NONE)
-		return error_usage(err, ENOENT, "there is no policy from %s", prefix_str(p, buf));
 	txn_table_unref(t, (uint16_t)e->new);
 	e->new = GROUP_NONE;
 	t->policy.live--;
@@ -350,13 +365,10 @@ int txn_prefix_del(struct txn *t, struct prefix p, struct error *err)
 	struct prefix found = { 0, 0 };
 	struct entry_edit *e;
 	uint32_t account;
-	int r = set_load(t, &t->prefix, MAP_PREFIX, err);
+	int r = staged_prefix(t, p, &e, err);
 
 	if (r)
 		return r;
-	e = set_find(&t->prefix, p);
-	if (!e || e->new == GROUP_NONE)
-		return error_usage(err, ENOENT, "there is no prefix %s", prefix_str(p, buf));
 	account = e->new;
 	e->new = GROUP_NONE;
 	r = t->whole ? 0 : orphan_check(t, p, &found);
