@@ -27,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = "/usr/bin/python3"     # the one that has the distribution's pytest and scapy
-TIMEOUT = 600
+TIMEOUT = 600                   # of one program; three times that with --long
 NET_TIMEOUT = 3600              # all of tests/net is one program
 FUZZ_SECONDS = 20               # of all targets together
 FUZZ_LONG = 1200
@@ -128,7 +128,7 @@ def report(name, counts, seconds, output):
 
 def run_tap(name, argv, args):
     start = time.monotonic()
-    output, wrong = run(argv, args.env, args.timeout or TIMEOUT)
+    output, wrong = run(argv, args.env, args.timeout or TIMEOUT * (3 if args.long else 1))
     counts = read_tap(output, wrong)
     report(name, counts, time.monotonic() - start, output)
     return counts

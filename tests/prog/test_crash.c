@@ -665,7 +665,7 @@ static void swap(struct txn *t)
 
 static void test_worlds(void **state)
 {
-	unsigned int n, worlds = getenv("PENSTOCK_LONG") ? 60 : 6;
+	unsigned int n, worlds = getenv("PENSTOCK_LONG") ? 25 : 6;
 	const struct scenario s = { "a configuration for another", &from.c, swap };
 	uint64_t seed;
 
