@@ -48,15 +48,6 @@ const struct keyword apply_words[] = {
 	{ 0 },
 };
 
-static int open_writable(struct cli *c)
-{
-	int r = store_open(&c->st, c->instance, true, &c->err);
-
-	if (r)
-		c->st = NULL;
-	return r;
-}
-
 static void warn_tunnel(void *arg, const struct ps_tunnel *t)
 {
 	warn_nexthop(arg, t);
@@ -104,7 +95,7 @@ static int apply_file(struct cli *c, struct apply *a, const char *file)
 	if (!r)
 		r = config_check(&want, file, &c->err);
 	if (!r)
-		r = open_writable(c);
+		r = cli_open(c);
 	a->want = &want;
 	if (!r)
 		r = config_apply(c->st, a, &c->err);
@@ -149,7 +140,7 @@ int do_confirm(struct cli *c)
 	bool alive;
 	int r = -EINVAL;
 
-	if (arg_end(c) || open_writable(c))
+	if (arg_end(c) || cli_open(c))
 		return r;
 	/* The lock decides between us and a waiter whose time has come. */
 	r = txn_begin(c->st, &txn, &c->err);
@@ -231,7 +222,7 @@ int do_rollback(struct cli *c)
 	if (keywords_parse(c, rollback_words, &none, &g))
 		return -EINVAL;
 	c->dry_run |= GIVEN(g, A_DRY_RUN);
-	r = open_writable(c);
+	r = cli_open(c);
 	if (!r)
 		r = nth_state(c, n, &number);
 	return r ? r : rollback_to(c, number);

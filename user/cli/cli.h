@@ -61,6 +61,8 @@ struct cli {
 
 /* The instance, open for reading; NULL: see c->err. */
 const struct store *cli_store(struct cli *c);
+/* The instance, open for writing, in c->st. */
+int cli_open(struct cli *c);
 /* The transaction; begun on first use. */
 struct txn *cli_txn(struct cli *c);
 struct nl *cli_nl(struct cli *c);

@@ -87,15 +87,6 @@ static const char *device_arg(struct cli *c)
 	return dev;
 }
 
-static int open_writable(struct cli *c)
-{
-	int r = store_open(&c->st, c->instance, true, &c->err);
-
-	if (r)
-		c->st = NULL;
-	return r;
-}
-
 static int device_exists(struct cli *c, const char *dev)
 {
 	struct nl *nl = cli_nl(c);
@@ -113,8 +104,7 @@ int do_attach(struct cli *c)
 	struct attach_args a = { 0 };
 	struct given g;
 
-	if (!dev || keywords_parse(c, attach_words, &a, &g) || open_writable(c) ||
-	    device_exists(c, dev))
+	if (!dev || keywords_parse(c, attach_words, &a, &g) || cli_open(c) || device_exists(c, dev))
 		return -EINVAL;
 	if (!c->dry_run)
 		return store_attach(c->st, dev, (enum ps_role)a.role, (enum port_mode)a.mode,
@@ -135,7 +125,7 @@ int do_detach(struct cli *c)
 {
 	const char *dev = device_arg(c);
 
-	if (!dev || arg_end(c) || open_writable(c))
+	if (!dev || arg_end(c) || cli_open(c))
 		return -EINVAL;
 	if (store_port_each(c->st, is_port, (void *)dev) != 1)
 		return cli_usage(c, "device \"%s\" is no port of ours", dev);

@@ -42,12 +42,19 @@ const struct store *cli_store(struct cli *c)
 	return c->st;
 }
 
+int cli_open(struct cli *c)
+{
+	int r = c->st ? 0 : store_open(&c->st, c->instance, true, &c->err);
+
+	if (r)
+		c->st = NULL;
+	return r;
+}
+
 struct txn *cli_txn(struct cli *c)
 {
-	if (!c->st && store_open(&c->st, c->instance, true, &c->err)) {
-		c->st = NULL;
+	if (cli_open(c))
 		return NULL;
-	}
 	if (!c->txn && txn_begin(c->st, &c->txn, &c->err)) {
 		c->txn = NULL;
 		return NULL;

@@ -144,10 +144,8 @@ static int resolve_new(struct cli *c, struct ps_tunnel *t)
 	char remote[ADDR_STRLEN];
 	struct nl *nl = cli_nl(c);
 
-	if (!c->st && store_open(&c->st, c->instance, true, &c->err)) {
-		c->st = NULL;
+	if (cli_open(c))
 		return -EIO;
-	}
 	if (!nl)
 		return -EIO;
 	c->resolve = c->file != NULL;
@@ -297,10 +295,8 @@ static int tunnel_now(struct cli *c, const char *name, struct ps_tunnel *t)
 			*t = *txn_tunnel(c->txn, id);
 		return id;
 	}
-	if (!c->st && store_open(&c->st, c->instance, true, &c->err)) {
-		c->st = NULL;
+	if (cli_open(c))
 		return -EIO;
-	}
 	id = store_tunnel_find(c->st, name);
 	if (id < (int)PS_TUNNEL_FIRST)
 		return cli_usage(c, "tunnel \"%.64s\" does not exist", name);
@@ -392,10 +388,8 @@ static int refresh_alone(struct cli *c, const char *name)
 
 	if (name && id < 0)
 		return id;
-	if (!c->st && store_open(&c->st, c->instance, true, &c->err)) {
-		c->st = NULL;
+	if (cli_open(c))
 		return -EIO;
-	}
 	r = store_refresh(c->st, id, RESOLVE_MS, &c->err);
 	for (i = PS_TUNNEL_FIRST; !r && i < c->st->meta->max_tunnels; i++)
 		if (c->st->tunnel[i].state == PS_STATE_USED && (id < 0 || (uint32_t)id == i))
